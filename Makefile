@@ -1,0 +1,42 @@
+# Two commands: `make demo` and `make test`. Each creates what it needs and says what it does.
+# PYTHON chooses the interpreter that .venv is made with (3.11 or newer).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_OPTIONS ?= -m "not slow"
+
+.PHONY: demo demo-all test test-slow test-all lint install clean
+
+demo: $(STAMP)  ## the whole way on the embedded data set, one fold: data, base, SCCAN, test, report
+	$(BIN)/sccan demo
+
+demo-all: $(STAMP)  ## all four folds, and the table of docs/results.md
+	$(BIN)/sccan demo --all-folds
+
+test: $(STAMP)  ## the fast tests
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-slow: $(STAMP)  ## what takes longer: full-size reference cases, killed and resumed runs
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow lint
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(STAMP)
+
+# The environment is rebuilt when the list of dependencies changes.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=...")'
+	@echo "installing into $(VENV) (once; about three minutes, most of it torch)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

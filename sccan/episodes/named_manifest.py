@@ -1,0 +1,143 @@
+"""A manifest without its data set: what a file says about episodes by the names of pictures alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sccan.episodes.manifest import FORMAT
+from sccan.errors import InputError
+
+
+@dataclass(frozen=True)
+class NamedEpisode:
+    """Classes by number, pictures by name; one tuple of pictures per way."""
+
+    number: int
+    classes: tuple[int, ...]
+    support: tuple[tuple[str, ...], ...]
+    query: tuple[tuple[str, ...], ...]
+
+    @property
+    def drawn(self) -> tuple[Any, ...]:
+        """What makes two episodes the same, wherever they stand."""
+        return self.classes, self.support, self.query
+
+
+@dataclass(frozen=True)
+class NamedManifest:
+    """A manifest as it stands in its file.
+
+    Attributes:
+        path: the file.
+        header: its first line.
+        episodes: the others, in order.
+        untouched: whether the episodes are the ones the header's hash was made of.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    episodes: tuple[NamedEpisode, ...]
+    untouched: bool
+
+    def per_class(self) -> dict[int, int]:
+        """Class -> episodes in which it occurs, by class number."""
+        return dict(sorted(Counter(number for episode in self.episodes for number in episode.classes).items()))
+
+    def queries(self) -> Counter[str]:
+        """How often each picture is a query."""
+        return Counter(name for episode in self.episodes for way in episode.query for name in way)
+
+
+def read_named(path: str | Path) -> NamedManifest:
+    """Reads a manifest without the data set it was made for.
+
+    Raises InputError: the file is missing or no manifest.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        raise InputError(
+            f"manifest {path} {reason}; give a file that a test or tools/episodes.py has written"
+        ) from error
+    header = _object(path, 1, lines[0] if lines else "")
+    if header.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is no manifest: its first line has the format {header.get('format')!r}, not {FORMAT!r}"
+        )
+    digest = hashlib.sha256(str(header.get("index")).encode())
+    for line in lines[1:]:
+        digest.update(line.encode())
+    untouched = header.get("hash") == digest.hexdigest()[:16] and header.get("episodes") == len(lines) - 1
+    episodes = tuple(_episode(path, number, line) for number, line in enumerate(lines[1:], 2))
+    if not episodes:
+        raise InputError(f"manifest {path} holds no episodes")
+    return NamedManifest(path, header, episodes, untouched)
+
+
+@dataclass(frozen=True)
+class ManifestDifference:
+    """How two manifests differ.
+
+    Attributes:
+        header: key -> the two values, where they differ.
+        same_place: episodes that are the same at the same place.
+        shared: episodes that are in both, wherever.
+        per_class: class -> episodes in each, where they differ.
+        first: place of the first episode that differs; None: one is the other, or its beginning.
+    """
+
+    header: dict[str, tuple[Any, Any]]
+    same_place: int
+    shared: int
+    per_class: dict[int, tuple[int, int]]
+    first: int | None
+
+    @property
+    def identical(self) -> bool:
+        """Whether both test the same episodes in the same order on the same data."""
+        return self.first is None and not {"index", "episodes", "format"} & set(self.header)
+
+
+def compare_manifests(one: NamedManifest, other: NamedManifest) -> ManifestDifference:
+    """Compares what two files say."""
+    keys = dict.fromkeys((*one.header, *other.header))
+    header = {key: (one.header.get(key), other.header.get(key)) for key in keys}
+    both = [episode.drawn == twin.drawn for episode, twin in zip(one.episodes, other.episodes, strict=False)]
+    counts = one.per_class(), other.per_class()
+    classes = sorted({*counts[0], *counts[1]})
+    shared = Counter(e.drawn for e in one.episodes) & Counter(e.drawn for e in other.episodes)
+    return ManifestDifference(
+        header={key: pair for key, pair in header.items() if pair[0] != pair[1]},
+        same_place=sum(both),
+        shared=shared.total(),
+        per_class={
+            c: (counts[0].get(c, 0), counts[1].get(c, 0)) for c in classes if counts[0].get(c) != counts[1].get(c)
+        },
+        first=both.index(False) if False in both else None,
+    )
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"manifest {path}, line {number}: no JSON object; the file is damaged") from error
+    if not isinstance(value, dict):
+        raise InputError(f"manifest {path}, line {number}: no JSON object; the file is damaged")
+    return value
+
+
+def _episode(path: Path, number: int, line: str) -> NamedEpisode:
+    value = _object(path, number, line)
+    try:
+        support, query = (tuple(tuple(map(str, way)) for way in value[key]) for key in ("support", "query"))
+        return NamedEpisode(int(value["number"]), tuple(map(int, value["classes"])), support, query)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"manifest {path}, line {number}: no episode ({error}); the file is damaged") from error

@@ -1,0 +1,18 @@
+"""Errors that a user can cause: one clear line, exit code 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something that came from outside is unfit: a setting, a file, a data set, a checkpoint.
+
+    The message is one line that says what was found, what was expected and what to do. Commands print it without a
+    traceback and exit with code 2; a traceback is for our own bugs only.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint such as ``; did you mean 'BATCH_SIZE'?`` for a mistyped name, or nothing where no known name is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,78 @@
+"""The contract between a few-shot method and everything around it, for both tasks.
+
+Letters: B episodes, K support pictures, Q queries, C channels, H W picture size.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sccan.episodes.episode import Episode, Features
+
+
+class Method(nn.Module, ABC):
+    """Three verbs and their composition: encode pictures, condition on a support set, predict queries.
+
+    A method is stateless between calls: what `condition` learns from the support set is returned and handed to
+    `predict`, so one state serves any number of queries and replicas work. The number of shots is read from the
+    tensors.
+    """
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Features:
+        """Backbone features of pictures, each on its own, so that they can be cached and used again.
+
+        Args:
+            images: normalised RGB, [N, 3, H, W].
+        """
+
+    @abstractmethod
+    def condition(self, support: Features, labels: Tensor) -> Any:
+        """What the method keeps of B support sets; computed once for any number of queries.
+
+        Args:
+            support: maps with leading dimensions [B, K].
+            labels: masks [B, K, H, W] in {0, 1, 255} (segmentation) or ways [B, K] (classification).
+        """
+
+    @abstractmethod
+    def predict(self, query: Features, state: Any) -> Tensor:
+        """Logits of the queries.
+
+        Args:
+            query: maps with leading dimensions [B, Q].
+            state: what `condition` returned for the same B support sets.
+
+        Returns:
+            Segmentation: [B, Q, 2, H, W] at the size of the query pictures; classification: [B, Q, N].
+        """
+
+    @abstractmethod
+    def loss(self, outputs: Any, episode: Episode) -> dict[str, Tensor]:
+        """Named scalars of what `forward` returned; the entry ``total`` is what the optimiser sees."""
+
+    @abstractmethod
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Trainable parameters under the names that optimiser settings refer to; every one exactly once."""
+
+    def encode_episode(self, episode: Episode) -> tuple[Features, Features]:
+        """Support features [B, K, ...] and query features [B, Q, ...], in one backbone call where sizes allow."""
+        support, query = episode.support_features, episode.query_features
+        if support is not None and query is not None:
+            return support, query
+        if episode.support_images is None or episode.query_images is None:
+            raise ValueError("an episode needs images or features for both support and query")
+        images = episode.support_images, episode.query_images
+        (s_lead, s_flat), (q_lead, q_flat) = ((i.shape[:2], i.flatten(0, 1)) for i in images)
+        if s_flat.shape[1:] == q_flat.shape[1:]:
+            first, rest = self.encode(torch.cat([s_flat, q_flat])).split(len(s_flat))
+        else:
+            first, rest = self.encode(s_flat), self.encode(q_flat)
+        return first.view(*s_lead), rest.view(*q_lead)
+
+    def forward(self, episode: Episode) -> Any:
+        """predict(encode(query), condition(encode(support), labels)); in training, whatever `loss` needs."""
+        support, query = self.encode_episode(episode)
+        return self.predict(query, self.condition(support, episode.support_labels))

@@ -1,0 +1,135 @@
+"""Manifests replay the same episodes wherever the data lies, and are refused when they do not fit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sccan.episodes.episode import EpisodeSpec
+from sccan.episodes.index import ClassIndex
+from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest, write_manifest
+from sccan.errors import InputError
+from tests.episodes.made_up import made_up_index
+
+COUNTS = np.random.default_rng(0).integers(0, 5000, (9, 4))
+SPECS = (
+    EpisodeSpec(0, (2,), ((3, 1),), ((8,),)),
+    EpisodeSpec(1, (3,), ((0, 7),), ((4,),)),
+)
+
+
+def write(path: Path, index: ClassIndex) -> str:
+    return write_manifest(path, SPECS, index, dataset="shapes", fold=1, protocol="stratified", seed=5)
+
+
+def test_episodes_come_back_in_another_place(tmp_path: Path) -> None:
+    file = tmp_path / "runs" / "episodes.jsonl"
+    written = write(file, made_up_index(COUNTS))
+    elsewhere = made_up_index(COUNTS, root="/mnt/copy")
+    manifest = read_manifest(file, elsewhere)
+    assert manifest.specs == SPECS
+    assert manifest.hash == written == manifest_hash(SPECS, elsewhere)
+    assert manifest.header["episodes"] == 2
+    assert manifest.header["shots"] == 2
+    assert manifest.header["protocol"] == "stratified"
+    assert ManifestPlan(manifest).episodes(epoch=3) == list(SPECS)
+    assert [path.name for path in file.parent.iterdir()] == ["episodes.jsonl"]  # nothing half-written beside it
+
+
+def test_pictures_are_stored_by_name(tmp_path: Path) -> None:
+    lines = file_of(tmp_path).read_text().splitlines()
+    assert json.loads(lines[1])["query"] == [["picture008"]]
+
+
+def test_the_hash_sees_every_picture_and_the_data() -> None:
+    index = made_up_index(COUNTS)
+    other = (SPECS[0], EpisodeSpec(1, (3,), ((7, 0),), ((4,),)))
+    assert manifest_hash(other, index) != manifest_hash(SPECS, index)
+    assert manifest_hash(SPECS, made_up_index(COUNTS + 1)) != manifest_hash(SPECS, index)
+
+
+def file_of(folder: Path) -> Path:
+    write(folder / "episodes.jsonl", made_up_index(COUNTS))
+    return folder / "episodes.jsonl"
+
+
+def refusal(file: Path, index: ClassIndex | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        read_manifest(file, index or made_up_index(COUNTS))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def change(file: Path, line: int, **values: object) -> Path:
+    lines = file.read_text().splitlines()
+    lines[line] = json.dumps(json.loads(lines[line]) | values)
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_other_data_is_refused(tmp_path: Path) -> None:
+    message = refusal(file_of(tmp_path), made_up_index(COUNTS + 1))
+    assert "was made for other data: its index hash is" in message
+
+
+def test_unknown_picture_is_refused(tmp_path: Path) -> None:
+    message = refusal(change(file_of(tmp_path), 2, query=[["pictura004"]]))
+    assert message == "picture 'pictura004' is not in the data set of 9 pictures; did you mean 'picture004'?"
+
+
+def test_repeated_support_is_refused(tmp_path: Path) -> None:
+    message = refusal(change(file_of(tmp_path), 1, support=[["picture003", "picture003"]]))
+    assert message.endswith("line 2: picture 'picture003' occurs twice in one episode")
+
+
+def test_supports_drawn_with_replacement_are_declared_and_come_back(tmp_path: Path) -> None:
+    file, index = tmp_path / "hsnet.jsonl", made_up_index(COUNTS)
+    twice = (EpisodeSpec(0, (2,), ((3, 3),), ((8,),)),)
+    write_manifest(file, twice, index, dataset="pascal", fold=1, protocol="hsnet", seed=0)
+    assert read_manifest(file, index).specs == twice
+    message = refusal(change(file, 1, support=[["picture003", "picture008"]]))  # the query still never
+    assert message.endswith("line 2: picture 'picture008' occurs twice in one episode")
+
+
+def test_query_among_the_supports_is_refused(tmp_path: Path) -> None:
+    assert "occurs twice" in refusal(change(file_of(tmp_path), 1, support=[["picture003", "picture008"]]))
+
+
+def test_changed_episode_is_refused(tmp_path: Path) -> None:
+    assert "was changed: its hash is" in refusal(change(file_of(tmp_path), 1, query=[["picture005"]]))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"classes": [9]}, "class 9 is not among the 3 classes of the data set"),
+        ({"classes": "2"}, 'expected "number" and a list "classes"'),
+        ({"number": "0"}, 'expected "number" and a list "classes"'),
+        ({"support": ["picture003"]}, 'expected "support" to be a list of picture names for each of 1 ways'),
+        ({"query": []}, 'expected "query" to be a list of picture names for each of 1 ways'),
+    ],
+)
+def test_malformed_episodes_are_refused(tmp_path: Path, values: dict[str, object], message: str) -> None:
+    assert message in refusal(change(file_of(tmp_path), 1, **values))
+
+
+def test_unfit_files_are_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "no.jsonl").endswith("no.jsonl does not exist; give a file that a test has written")
+    file = file_of(tmp_path)
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[:2]))
+    assert refusal(file).endswith("announces 2 episodes, but holds 1")
+    file.write_text("\n".join([*lines[:2], lines[2][:20]]))
+    assert refusal(file).endswith("line 3: no JSON object; the file is damaged")
+    file.write_text('{"format": "other"}\n')
+    assert "is no manifest: its first line has the format 'other'" in refusal(file)
+    file.write_text("")
+    assert refusal(file).endswith("line 1: no JSON object; the file is damaged")
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in refusal(file)
+
+
+def test_a_manifest_without_episodes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one episode"):
+        write_manifest(tmp_path / "m", [], made_up_index(COUNTS), dataset="x", fold=0, protocol="x", seed=0)
