@@ -1,0 +1,55 @@
+"""Frozen norms folded into the convolutions before them: fewer passes, the same numbers up to rounding."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torchvision.ops import FrozenBatchNorm2d
+
+from sccan.backbones.stage import Backbone
+
+AnyBackbone = TypeVar("AnyBackbone", bound=Backbone)
+
+
+def fold_frozen_norms(backbone: AnyBackbone) -> AnyBackbone:
+    """A copy for inference whose convolutions do what convolution and norm did; the original is untouched.
+
+    With scale s = w / sqrt(var + eps), weights become weights * s, and the bias b - mean * s. Names of the copy's
+    parameters differ, so it is built after loading and is not meant to be saved.
+
+    Args:
+        backbone: frozen; its norms are named ``bnI`` beside ``convI``, or follow a convolution in a sequence.
+
+    Raises ValueError: the backbone is not frozen, so its norms may still change.
+    """
+    if not backbone.frozen:
+        raise ValueError("only a frozen backbone can be folded; call freeze() first")
+    folded = copy.deepcopy(backbone)
+    for module in list(folded.modules()):
+        children = dict(module.named_children())
+        if isinstance(module, nn.Sequential):
+            names = list(children)
+            pairs = list(itertools.pairwise(names))
+        else:
+            pairs = [(name, name.replace("conv", "bn")) for name in children if name.startswith("conv")]
+        for conv_name, norm_name in pairs:
+            conv, norm = children[conv_name], children.get(norm_name)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, (nn.BatchNorm2d, FrozenBatchNorm2d)):
+                _fold(conv, norm)
+                setattr(module, norm_name, nn.Identity())
+    return folded
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    assert isinstance(mean, Tensor)
+    assert isinstance(variance, Tensor)
+    with torch.no_grad():
+        weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias)
+    conv.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    conv.bias = nn.Parameter(bias.detach(), requires_grad=False)

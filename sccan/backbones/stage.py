@@ -1,0 +1,81 @@
+"""What a backbone promises: named maps, and what each of them looks like."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor, nn
+
+from sccan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One named output of a backbone.
+
+    Attributes:
+        channels: number of channels.
+        stride: pixels of the picture per cell of the map, along either side.
+    """
+
+    channels: int
+    stride: int
+
+
+class Backbone(nn.Module, ABC):
+    """Pictures in, named maps out; methods ask `stages` for channels and strides and never write them down."""
+
+    stages: dict[str, Stage]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = False
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The map of every stage, from the picture inwards.
+
+        Args:
+            images: normalised RGB, [N, 3, H, W].
+
+        Returns:
+            Stage name -> [N, C, h, w].
+        """
+
+    def stage(self, name: str) -> Stage:
+        """What the stage of that name looks like.
+
+        Raises InputError: there is none.
+        """
+        if name not in self.stages:
+            raise InputError(f"{type(self).__name__} has no stage {name!r}; its stages are {', '.join(self.stages)}")
+        return self.stages[name]
+
+    def stage_before(self, name: str) -> str:
+        """The stage whose map the stage of that name is computed from.
+
+        Raises InputError: there is no such stage, or it is the first.
+        """
+        self.stage(name)
+        names = list(self.stages)
+        if name == names[0]:
+            raise InputError(f"{name} is the first stage of {type(self).__name__}; choose one of {', '.join(names[1:])}")
+        return names[names.index(name) - 1]
+
+    def continued(self, name: str, maps: Tensor) -> Tensor:
+        """The map of a stage, [N, C, h, w], from the map of the stage before, for instance a masked one."""
+        return self.get_submodule(name)(maps)
+
+    def freeze(self) -> Self:
+        """Take the backbone out of training for good: no parameter asks for a gradient, norms keep their statistics.
+
+        It stays in eval mode when the module around it is set to train mode.
+        """
+        self.requires_grad_(False)
+        self.frozen = True
+        return self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(mode and not self.frozen)

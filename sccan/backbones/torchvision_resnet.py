@@ -1,0 +1,86 @@
+"""torchvision's own ResNets as backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.resnet import Bottleneck
+
+from sccan.backbones.stage import Backbone, Stage
+from sccan.errors import InputError, nearest
+
+DEPTHS = ("resnet18", "resnet34", "resnet50", "resnet101")
+
+
+class TorchvisionResNet(Backbone):
+    """A torchvision ResNet without its classifier; parameter names and shapes are torchvision's, less ``fc``."""
+
+    def __init__(
+        self,
+        name: str = "resnet50",
+        *,
+        dilated: tuple[bool, bool, bool] | None = None,
+        norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
+    ) -> None:
+        """
+        Args:
+            name: ``resnet18``, ``resnet34``, ``resnet50`` or ``resnet101``.
+            dilated: whether layer2, layer3 and layer4 are dilated instead of strided. By default the last two are
+                where torchvision supports it (bottleneck blocks), which gives output stride 8; the other depths keep
+                output stride 32.
+            norm_layer: makes the norm of a number of channels.
+
+        Raises InputError: unknown name, or dilation asked of a depth whose blocks cannot be dilated.
+        """
+        super().__init__()
+        if name not in DEPTHS:
+            hint = nearest(name, DEPTHS)
+            raise InputError(f"{name!r} is no torchvision ResNet known here ({', '.join(DEPTHS)}){hint}")
+        bottleneck = name in ("resnet50", "resnet101")
+        if dilated is None:
+            dilated = (False, bottleneck, bottleneck)
+        if any(dilated) and not bottleneck:
+            raise InputError(f"torchvision cannot dilate {name}; ask for no dilation, or for resnet50 or resnet101")
+        net = get_model(name, weights=None, norm_layer=norm_layer, replace_stride_with_dilation=list(dilated))
+        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        expansion = Bottleneck.expansion if bottleneck else 1
+        self.stages = {"layer1": Stage(64 * expansion, 4)}
+        stride = 4
+        for number, keeps_size in enumerate(dilated, start=2):
+            stride *= 1 if keeps_size else 2
+            self.stages[f"layer{number}"] = Stage(32 * 2**number * expansion, stride)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        maps = {}
+        for name in self.stages:
+            x = self.get_submodule(name)(x)
+            maps[name] = x
+        return maps
+
+
+def published_weights(name: str, weights: str) -> dict[str, Tensor]:
+    """The state dict of one of torchvision's published sets of weights, downloaded once and kept by torch's hub.
+
+    Args:
+        name: the model, for instance ``resnet50``.
+        weights: name in torchvision's enum, for instance ``IMAGENET1K_V2``.
+
+    Raises InputError: no such weights, or the download failed.
+    """
+    known = {entry.name: entry for entry in get_model_weights(name)}
+    if weights not in known:
+        raise InputError(f"torchvision has no weights {weights!r} for {name}, but {', '.join(known)}")
+    url = known[weights].url
+    try:
+        return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"the weights {weights} of {name} could not be downloaded ({error}); "
+            f"fetch {url} by other means and give the file instead"
+        ) from error

@@ -1,0 +1,19 @@
+"""The one interpolation between map sizes that SCCAN and BAM use."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear interpolation with the corners aligned; the same maps where the size is theirs already.
+
+    Args:
+        maps: [..., C, H, W].
+        size: height and width to come.
+    """
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    flat = maps.reshape(-1, *maps.shape[-3:])
+    return F.interpolate(flat, size=size, mode="bilinear", align_corners=True).reshape(*maps.shape[:-2], *size)

@@ -1,0 +1,76 @@
+"""Scaled-cosine attention against a loop over single tokens, and its refusals."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sccan.attention.scaled_cosine import ScaledCosineAttention, scaled_cosine_attention
+from sccan.errors import InputError
+
+
+def _by_hand(query: Tensor, key: Tensor, value: Tensor, cross_key: Tensor, cross_value: Tensor) -> Tensor:
+    """The published formula, one query token at a time; cosines with the published epsilon."""
+    rows = []
+    for q in query:
+        own = [(q @ k) / len(q) ** 0.5 for k in key]
+        cross = [(q @ k) / (q.norm() * k.norm() + 1e-7) for k in cross_key]
+        weights = torch.stack(own + cross).softmax(0)
+        rows.append(weights @ torch.cat([value, cross_value]))
+    return torch.stack(rows)
+
+
+def test_the_function_equals_the_formula_token_by_token() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, 5, 4, generator=generator) for _ in range(3))
+    cross_key, cross_value = (torch.randn(2, 3, 4, generator=generator) for _ in range(2))
+    unit = cross_key / cross_key.norm(dim=-1, keepdim=True)
+    out = scaled_cosine_attention(query, key, value, unit, cross_value)
+    for item in range(2):
+        want = _by_hand(query[item], key[item], value[item], cross_key[item], cross_value[item])
+        torch.testing.assert_close(out[item], want)
+
+
+def test_one_key_of_each_kind_worked_by_hand() -> None:
+    one = torch.tensor
+    # Dot product 3 * 0 + 4 * 1 = 4, over sqrt(2); cosine of (3, 4) and (1, 0) is 0.6.
+    out = scaled_cosine_attention(
+        one([[3.0, 4.0]]), one([[0.0, 1.0]]), one([[1.0, 0.0]]), one([[1.0, 0.0]]), one([[0.0, 1.0]])
+    )
+    own, cross = 2.718281828 ** (4 / 2**0.5), 2.718281828**0.6
+    torch.testing.assert_close(out, one([[own / (own + cross), cross / (own + cross)]]))
+
+
+def test_a_query_of_length_zero_attends_evenly_and_has_finite_gradients() -> None:
+    query = torch.zeros(1, 2, requires_grad=True)
+    values = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    out = scaled_cosine_attention(query, torch.ones(1, 2), values[0], torch.tensor([[1.0, 0.0]]), values[1])
+    torch.testing.assert_close(out.detach(), torch.tensor([[0.5, 0.5]]))
+    out[0, 0].backward()
+    assert query.grad is not None
+    assert query.grad.isfinite().all()
+
+
+def test_heads_are_contiguous_groups_of_channels() -> None:
+    """Without cross keys and with the same windows, one head of the module equals the function on its channels."""
+    torch.manual_seed(0)
+    attention = ScaledCosineAttention(6, heads=3)
+    windows = torch.randn(2, 4, 5, 6)
+    query, key_value = attention.query(windows), attention.key_value(windows)
+    heads = [
+        scaled_cosine_attention(query[..., a : a + 2], key_value[..., a : a + 2], key_value[..., 6 + a : 8 + a])
+        for a in (0, 2, 4)
+    ]
+    torch.testing.assert_close(attention(windows), attention.projection(torch.cat(heads, -1)))
+
+
+def test_the_memory_holds_keys_of_length_one_beside_values() -> None:
+    torch.manual_seed(0)
+    attention = ScaledCosineAttention(6, heads=3)
+    memory = attention.memory(torch.randn(2, 4, 5, 6))
+    assert memory.shape == (2, 4, 2, 3, 5, 2)
+    torch.testing.assert_close(memory[:, :, 0].norm(dim=-1), torch.ones(2, 4, 3, 5))
+
+
+def test_channels_that_heads_cannot_share_are_refused() -> None:
+    with pytest.raises(InputError, match="64 channels cannot be shared by 5 heads"):
+        ScaledCosineAttention(64, heads=5)
