@@ -1,0 +1,68 @@
+"""From rows of counts to the plain numbers that reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from sccan.episodes.episode import EpisodeSpec
+from sccan.episodes.index import ClassIndex
+from sccan.report.results import BaselineOutcome, ClassOutcome, EpisodeOutcome, SeedOutcome, Spread
+from sccan.segmentation import iou
+from sccan.segmentation.baselines import BaselineResult
+
+
+def seed_outcome(
+    rows: Tensor,
+    specs: Sequence[EpisodeSpec],
+    index: ClassIndex,
+    classes: Sequence[int],
+    *,
+    seed: int,
+    manifest: str,
+    ratio: iou.Ratio = iou.epsilon_ratio,
+) -> SeedOutcome:
+    """All scores of one seed.
+
+    Args:
+        rows: [E, 6], in the order of `specs`.
+        classes: class numbers that the mean is taken over; one without episodes counts as 0.
+        manifest: hash of the episodes.
+        ratio: what an IoU is, one of `iou.RATIOS`.
+    """
+    scores = iou.class_scores(rows, classes, ratio)
+    per_class = [
+        ClassOutcome(number, index.class_names[number - 1], score.iou, score.episodes)
+        for number, score in scores.items()
+    ]
+    episodes = [
+        EpisodeOutcome(
+            spec.number,
+            spec.classes[0],
+            index.names[spec.query[0][0]],
+            tuple(index.names[picture] for picture in spec.support[0]),
+            int(row[iou.I_FOREGROUND]),
+            int(row[iou.U_FOREGROUND]),
+        )
+        for spec, row in zip(specs, rows, strict=True)
+    ]
+    miou, fb_iou = iou.mean_iou(rows, classes, ratio), iou.fb_iou(rows, ratio)
+    return SeedOutcome(seed, manifest, miou, fb_iou, per_class, episodes)
+
+
+def baseline_outcome(result: BaselineResult, classes: Sequence[int]) -> BaselineOutcome:
+    """A baseline's means over the seeds."""
+    return BaselineOutcome(
+        result.name,
+        spread([iou.mean_iou(rows, classes) for rows in result.rows]),
+        spread([iou.fb_iou(rows) for rows in result.rows]),
+        stage=result.stage,
+        threshold=result.threshold,
+    )
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean and half-width of the 95 % interval over seeds."""
+    interval = iou.confidence_interval(values)
+    return Spread(interval.mean, interval.half_width)
