@@ -1,0 +1,100 @@
+"""Training state (everything to resume from) and released weights (safetensors with a JSON header).
+
+Both are plain tensors and plain data, and appear whole or not at all. Weights are read and loaded strictly by
+`sccan.backbones.weights`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sccan.errors import InputError
+from sccan.report.files import write_bytes_atomically
+
+FORMAT = 1
+HEADER_KEY = "sccan"
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Writes a training state that `torch.load(..., weights_only=True)` reads on any machine.
+
+    Raises ValueError: it holds something other than tensors, numbers, text, None, lists and dictionaries.
+    Raises InputError: the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **_plain(state, "state")}, buffer)
+    write_bytes_atomically(path, buffer.getvalue())
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Reads what `write_state` wrote, on the CPU.
+
+    Raises InputError: the file is missing or is no training state.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} cannot be read as a training state ({reason}); start the run anew") from error
+    found = state.get("format") if isinstance(state, dict) else None
+    if found != FORMAT:
+        raise InputError(f"{path} is no training state of format {FORMAT} (found: {found}); start the run anew")
+    return state
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Writes weights as safetensors.
+
+    Args:
+        path: where to.
+        weights: a state dict.
+        header: JSON-able facts about them: method, protocol, revision, score ...
+
+    Raises InputError: the file cannot be written.
+    """
+    stored: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, value in weights.items():
+        tensor = value.detach().cpu().contiguous()
+        storage = tensor.untyped_storage().data_ptr()
+        stored[name] = tensor.clone() if storage in storages else tensor  # the format knows no shared storage
+        storages.add(storage)
+    metadata = {"format": "pt", HEADER_KEY: json.dumps(header, allow_nan=False)}
+    write_bytes_atomically(path, safetensors.torch.save(stored, metadata))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file; empty if another program wrote the file.
+
+    Raises InputError: the file is missing or is something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); check the path or fetch it again") from error
+    return json.loads(metadata.get(HEADER_KEY, "{}"))
+
+
+def _plain(value: Any, where: str) -> Any:
+    """The same data in plain containers, with tensors on the CPU that do not drag a larger storage along."""
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item, f"{where}[{index}]") for index, item in enumerate(value))
+    raise ValueError(f"{where} is a {type(value).__name__}; a training state holds tensors and plain data only")

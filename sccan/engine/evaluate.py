@@ -1,0 +1,273 @@
+"""Running a method over the episodes of a plan, each picture encoded as seldom as memory allows.
+
+One process and several compute the same numbers: batches are cut before they are dealt, each picture is encoded on its
+own, and rows of integers are gathered in the order of the episodes.
+
+Letters: B episodes in a batch, R numbers in a row, C channels, H W picture size, h w map size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from sccan.engine.distributed import Runtime
+from sccan.engine.features import FutureCache, foretell_misses
+from sccan.engine.loading import Picture, load_in_order
+from sccan.engine.modes import autocast, check_precision, evaluation_mode
+from sccan.engine.progress import Progress
+from sccan.episodes.episode import Episode, EpisodeSpec, Features
+from sccan.errors import InputError
+from sccan.method import Method
+
+PictureT = TypeVar("PictureT", bound=Picture)
+
+Score = Callable[[Tensor, Sequence[EpisodeSpec], Mapping[int, Any]], Tensor]
+"""Outputs, B episodes and their pictures by number -> int64 rows [B, R]; a row begins with the episode's number."""
+Sink = Callable[[Sequence[EpisodeSpec], Mapping[int, Any], Tensor], None]
+"""Gets the episodes, pictures and outputs of every batch on the process that computed it."""
+
+
+class EpisodeSource(Protocol[PictureT]):
+    """The episodes of a plan and the pictures they are made of."""
+
+    @property
+    def specs(self) -> Sequence[EpisodeSpec]:
+        """Every episode, in order."""
+
+    def load(self, number: int) -> PictureT:
+        """One picture, decoded and transformed without chance; may run in loader workers."""
+
+    def assemble(
+        self, specs: Sequence[EpisodeSpec], pictures: Mapping[int, PictureT], features: Mapping[int, Features]
+    ) -> Episode:
+        """A batch of episodes without images, from pictures and features [1, C, h, w] by number."""
+
+
+def evaluate(
+    method: Method,
+    source: EpisodeSource[PictureT],
+    score: Score,
+    *,
+    runtime: Runtime,
+    batch_size: int = 1,
+    encode_batch: int = 1,
+    cache_bytes: int = 4 << 30,
+    workers: int = 0,
+    store: torch.device | None = None,
+    known: Mapping[int, Features] | None = None,
+    precision: str = "float32",
+    sink: Sink | None = None,
+    progress: str = "",
+) -> Tensor:
+    """Scores a method on every episode of a source.
+
+    Args:
+        method: is put into evaluation mode, and back afterwards.
+        source: the episodes.
+        score: rows of a batch.
+        runtime: all its processes must call; batch i is computed by process i modulo their number.
+        batch_size: episodes predicted together.
+        encode_batch: pictures encoded together. Above 1 the last digits of a result can depend on which pictures
+            come together, and so on the number of processes.
+        cache_bytes: memory for pictures and features that will be needed again; what is in work comes on top.
+        workers: processes that load pictures ahead.
+        store: where features are kept between uses; None: on the device.
+        known: features computed earlier for some pictures, which are then not encoded.
+        precision: float32 | bf16 | fp16 (autocast); outputs are float32 in any case.
+        sink: gets each batch's outputs.
+        progress: what the progress is called; empty: none is shown.
+
+    Returns:
+        Rows [number of episodes, R], int64, in the order of the episodes, on every process.
+
+    Raises InputError: there are no episodes, or a picture cannot be loaded.
+    """
+    specs = source.specs
+    if not specs:
+        raise InputError("there are no episodes to evaluate; ask for at least one")
+    batches = [range(first, min(first + batch_size, len(specs))) for first in range(0, len(specs), batch_size)]
+    dealt = batches[runtime.rank :: runtime.world_size]
+    mine = [[specs[place] for place in batch] for batch in dealt]
+    check_precision(precision)
+    encoder = _Encoder(method, runtime.device, store or runtime.device, encode_batch, known or {}, precision)
+    rows: list[Tensor] = []
+    # Not inference mode: what a method computes once and keeps (window indices, say) is used in training later.
+    with (
+        evaluation_mode(method),
+        torch.no_grad(),
+        Progress(len(mine), progress, unit="batch", shown=runtime.is_main) as bar,
+    ):
+        for batch, held in zip(mine, _with_features(source, mine, encoder, cache_bytes, workers), strict=True):
+            pictures = {number: picture for number, (picture, _) in held.items()}
+            features = {number: maps.to(runtime.device) for number, (_, maps) in held.items()}
+            episode = source.assemble(batch, pictures, features).to(runtime.device)
+            with autocast(runtime.device, precision):
+                outputs = method(episode).float()
+            rows.append(_checked(score(outputs, batch, pictures), len(batch)))
+            if sink is not None:
+                sink(batch, pictures, outputs)
+            bar.advance()
+    return _in_order(rows, [place for batch in dealt for place in batch], runtime)
+
+
+def encode_all(
+    method: Method,
+    load: Callable[[int], Picture],
+    numbers: Sequence[int],
+    *,
+    device: torch.device,
+    encode_batch: int = 1,
+    workers: int = 0,
+    store: torch.device | None = None,
+    visit: Callable[[Any], None] | None = None,
+    progress: str = "",
+) -> dict[int, Features]:
+    """Features of pictures, each encoded once; for training with a frozen backbone and no augmentation.
+
+    Args:
+        method: encodes in evaluation mode, without gradient.
+        load: gives a picture by its number.
+        numbers: which pictures, each once.
+        device: where the method is.
+        encode_batch: pictures encoded together.
+        workers: processes that load pictures ahead.
+        store: where features are kept; None: on the device.
+        visit: called with every picture as it passes, for instance to keep its label.
+        progress: what the progress is called; empty: none is shown.
+
+    Returns:
+        Number -> maps with a leading dimension of 1.
+    """
+    encoder = _Encoder(method, device, store or device, encode_batch, {}, "float32")
+    found: dict[int, Features] = {}
+    with evaluation_mode(method), torch.no_grad(), Progress(len(numbers), progress, unit="picture") as bar:
+        for picture, features in encoder.encoded(load_in_order(load, numbers, workers)):
+            found[picture.number] = features
+            if visit is not None:
+                visit(picture)
+            bar.advance()
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Encoder:
+    """How pictures become features.
+
+    Attributes:
+        method: encodes.
+        device: where it does.
+        store: where the features are kept.
+        together: pictures per call.
+        known: features that need not be computed.
+        precision: float32 | bf16 | fp16.
+    """
+
+    method: Method
+    device: torch.device
+    store: torch.device
+    together: int
+    known: Mapping[int, Features]
+    precision: str
+
+    def encoded(self, pictures: Iterable[PictureT]) -> Iterator[tuple[PictureT, Features]]:
+        """The pictures in their order, each with its features [1, C, h, w]."""
+        for group in _runs_of_one_size(pictures, self.together):
+            new = [picture for picture in group if picture.number not in self.known]
+            found = dict(zip((picture.number for picture in new), self._encode(new), strict=True))
+            for picture in group:
+                features = self.known[picture.number] if picture.number in self.known else found[picture.number]
+                yield picture, features
+
+    def _encode(self, pictures: Sequence[PictureT]) -> list[Features]:
+        if not pictures:
+            return []
+        images = torch.stack([picture.image for picture in pictures]).to(self.device, non_blocking=True)  # [N, 3, H, W]
+        with autocast(self.device, self.precision):
+            together = self.method.encode(images)
+        if len(pictures) == 1:
+            return [self._stored(together.maps, together.image_size)]
+        # Copies: a view of one picture would keep the maps of all of them in memory.
+        each = ({name: maps[i : i + 1].clone() for name, maps in together.maps.items()} for i in range(len(pictures)))
+        return [self._stored(maps, together.image_size) for maps in each]
+
+    def _stored(self, maps: Mapping[str, Tensor], image_size: tuple[int, int]) -> Features:
+        # Waits for a copy to the host: the maps are used there next, or the device's memory is needed.
+        return Features({name: value.to(self.store) for name, value in maps.items()}, image_size)
+
+    def size(self, entry: tuple[Picture, Features]) -> int:
+        """Bytes that an entry takes: its picture's arrays, and its features unless somebody else keeps them."""
+        picture, features = entry
+        values = [getattr(picture, field.name) for field in dataclasses.fields(cast(Any, picture))]
+        if picture.number not in self.known:
+            values += features.maps.values()
+        return sum(int(value.nbytes) for value in values if hasattr(value, "nbytes"))
+
+
+def _with_features(
+    source: EpisodeSource[PictureT],
+    batches: Sequence[Sequence[EpisodeSpec]],
+    encoder: _Encoder,
+    cache_bytes: int,
+    workers: int,
+) -> Iterator[dict[int, tuple[PictureT, Features]]]:
+    """For every batch its pictures with their features, by number."""
+    needs = [list(dict.fromkeys(n for spec in batch for n in spec.pictures)) for batch in batches]
+    if not needs:
+        return
+    # The first picture tells how many fit into the cache, and so which will have to be loaded when.
+    first = next(encoder.encoded([source.load(needs[0][0])]))
+    misses = foretell_misses(needs, int(cache_bytes // max(encoder.size(first), 1)))
+    foretold = list(itertools.chain.from_iterable(misses))
+    stream = encoder.encoded(load_in_order(source.load, foretold[1:], workers))
+    arriving = itertools.chain([first], stream)
+    cache: FutureCache[tuple[PictureT, Features]] = FutureCache(needs, cache_bytes)
+    for turn, numbers in enumerate(needs):
+        held = {number: entry for number in numbers if (entry := cache.get(number)) is not None}
+        fresh = {number: next(arriving) for number in misses[turn]}
+        for number in numbers:
+            if number not in held and number not in fresh:
+                # Pictures of several sizes: the cache held fewer of them than the first one promised.
+                fresh[number] = next(encoder.encoded([source.load(number)]))
+        cache.settle(turn)
+        for number, entry in fresh.items():
+            cache.put(number, entry, encoder.size(entry), turn)
+        yield {**held, **fresh}
+
+
+def _runs_of_one_size(pictures: Iterable[PictureT], longest: int) -> Iterator[list[PictureT]]:
+    """The pictures in their order, cut into runs of one image size and at most `longest` pictures."""
+    run: list[PictureT] = []
+    for picture in pictures:
+        if run and picture.image.shape != run[0].image.shape:
+            yield run
+            run = []
+        run.append(picture)
+        if len(run) == longest:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _checked(rows: Tensor, episodes: int) -> Tensor:
+    if rows.dtype != torch.int64 or rows.ndim != 2 or len(rows) != episodes:
+        raise ValueError(
+            f"a score gave {rows.dtype} {list(rows.shape)} for {episodes} episodes; int64 [{episodes}, R] is expected"
+        )
+    return rows
+
+
+def _in_order(rows: Sequence[Tensor], places: Sequence[int], runtime: Runtime) -> Tensor:
+    """All rows of all processes by their places in the plan, on the CPU."""
+    if rows:
+        mine = torch.cat([torch.tensor(places)[:, None], torch.cat(list(rows)).cpu()], dim=1)  # [n, 1 + R]
+    else:
+        mine = torch.zeros(0, 0, dtype=torch.int64)
+    gathered = runtime.gather_rows(mine)
+    return gathered[gathered[:, 0].argsort(), 1:]
