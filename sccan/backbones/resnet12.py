@@ -40,7 +40,7 @@ class StridedResNet12(Backbone):
             raise ValueError(
                 f"widths and strides describe the same stages, but there are {len(widths)}, {len(strides)}"
             )
-        self.conv1, self.bn1 = _conv3x3(3, stem), nn.BatchNorm2d(stem)
+        self.conv1, self.bn1 = conv3x3(3, stem), nn.BatchNorm2d(stem)
         self.stages: dict[str, Stage] = {}
         channels, stride = stem, 1
         for number, (width, step) in enumerate(zip(widths, strides, strict=True), start=1):
@@ -65,9 +65,9 @@ class StridedBlock(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv3x3(in_channels, channels), nn.BatchNorm2d(channels)
-        self.conv2, self.bn2 = _conv3x3(channels, channels, stride), nn.BatchNorm2d(channels)
-        self.conv3, self.bn3 = _conv3x3(channels, channels), nn.BatchNorm2d(channels)
+        self.conv1, self.bn1 = conv3x3(in_channels, channels), nn.BatchNorm2d(channels)
+        self.conv2, self.bn2 = conv3x3(channels, channels, stride), nn.BatchNorm2d(channels)
+        self.conv3, self.bn3 = conv3x3(channels, channels), nn.BatchNorm2d(channels)
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != channels:
             projection = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
@@ -80,5 +80,6 @@ class StridedBlock(nn.Module):
         return F.relu(self.bn3(self.conv3(out)) + shortcut)
 
 
-def _conv3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:
+    """A padded 3x3 convolution without bias."""
     return nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)

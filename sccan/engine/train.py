@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -225,7 +226,8 @@ class _Trainer:
             raise ValueError(f"the validation gave {', '.join(scores)}, but no score")
         standing = self.standing
         standing.validated = standing.step
-        better = standing.best_score is None or scores["score"] > standing.best_score
+        best = -math.inf if standing.best_score is None else standing.best_score
+        better = scores["score"] > best  # never where the score is nan
         self.run.log({**self._place(), "validation": scores, "best": better})
         self.run.scalars(standing.step, {f"validation/{name}": value for name, value in scores.items()})
         self.progress.advance(0, note=f"score {scores['score']:.4f}")

@@ -81,6 +81,8 @@ class Episode:
         numbers: positions of the episodes in their plan, [B].
         support_features: maps [B, K, C, h, w] instead of images.
         query_features: maps [B, Q, C, h, w] instead of images.
+        query_base_labels: every base class in the queries [B, Q, H, W]: 0 background, 1.. the base classes in order,
+            255 ignored; only where a loss asks for it.
     """
 
     support_images: Tensor | None
@@ -91,6 +93,7 @@ class Episode:
     numbers: Tensor
     support_features: Features | None = None
     query_features: Features | None = None
+    query_base_labels: Tensor | None = None
 
     @property
     def n_shot(self) -> int:

@@ -13,6 +13,14 @@ from torch import Tensor, nn
 
 from sccan.segmentation.resize import resize
 
+DENSE_HEAD_NAMES = (
+    *((f"ASPP_meta.layer6_{number}.0.", f"head.aspp.branches.{number}.") for number in range(5)),
+    ("res1_meta.0.", "head.reduce."),
+    ("res2_meta.", "head.refine."),
+    ("cls_meta.", "head.classify."),
+)
+"""Beginnings of published parameter names, and ours where a `DenseHead` is called ``head``."""
+
 
 class DenseHead(nn.Module):
     """ASPP, a reduction, a residual refinement and a two-layer classifier."""

@@ -51,6 +51,19 @@ def prior_support(features: Tensor, mask: Tensor) -> PriorSupport:
         return PriorSupport(_directions(features), mask.float().flatten(-3))
 
 
+def foreground_only(support: PriorSupport) -> PriorSupport:
+    """The support without masked-out positions, for `max_cosine_prior`: fewer cosines, the same numbers.
+
+    Shots have different amounts of foreground; the smaller ones are filled up with masked-out positions. One such
+    position is kept wherever there is any, since its similarity of 0 may be the highest.
+    """
+    inside = support.weights > 0
+    kept = min(int(inside.sum(-1).max()) + 1, inside.shape[-1])
+    places = inside.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :kept]  # [B, K, kept]
+    directions = support.directions.gather(-2, places.unsqueeze(-1).expand(*places.shape, support.directions.shape[-1]))
+    return PriorSupport(directions, support.weights.gather(-1, places))
+
+
 def softmax_prior(query: Tensor, support: PriorSupport) -> Tensor:
     """SCCAN's prior: the mask value that a query position finds when it attends to a whole support picture.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.plan import EpisodePlan, numpy_generator, python_generator
-from sccan.segmentation.data.labels import class_mask
+from sccan.segmentation.data.labels import base_label_table, class_mask
 from sccan.segmentation.data.pictures import PictureStore
 from sccan.segmentation.data.transforms import TrainTransform, normalize
 
@@ -101,6 +101,7 @@ class ViewEpisodes:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        base_classes: Sequence[int] = (),
     ) -> None:
         """
         Args:
@@ -110,9 +111,11 @@ class ViewEpisodes:
             batch_size: episodes per batch and rank.
             seed: of the choice of views.
             rank, world_size: of this process, and their number; batches are dealt as `engine.batches.Batches` does.
+            base_classes: where given, episodes carry the queries' labels of all these classes.
         """
         self.views, self.plan, self.n_views, self.batch_size, self.seed = views, plan, n_views, batch_size, seed
         self.rank, self.world_size = rank, world_size
+        self.base_table = torch.from_numpy(base_label_table(base_classes)) if base_classes else None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -137,6 +140,7 @@ class ViewEpisodes:
             numbers=torch.tensor([spec.number for spec in specs]),
             support_features=self._features(places[:, 1:]),
             query_features=self._features(places[:, :1]),
+            query_base_labels=self._base_labels(places[:, :1]),
         )
 
     def _places(self, epoch: int, spec: EpisodeSpec) -> list[int]:
@@ -148,3 +152,6 @@ class ViewEpisodes:
     def _features(self, places: Tensor) -> Features:
         maps = {name: value[places.to(value.device)] for name, value in self.views.maps.items()}
         return Features(maps, self.views.image_size)
+
+    def _base_labels(self, places: Tensor) -> Tensor | None:
+        return None if self.base_table is None else self.base_table[self.views.labels[places].long()]

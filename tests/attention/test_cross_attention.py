@@ -65,7 +65,9 @@ def test_gradients_are_those_of_the_full_correlation() -> None:
 
 
 def test_every_attention_lies_above_one_and_sums_to_one_more_than_the_positions() -> None:
-    for attention in _module().eval()(_maps(3, 2, 2), _maps(4, 2, 5)):
+    with torch.no_grad():
+        attentions = _module().eval()(_maps(3, 2, 2), _maps(4, 2, 5))
+    for attention in attentions:
         assert float(attention.min()) > 1
         assert float(attention.max()) <= 2
         torch.testing.assert_close(attention.sum(-1), torch.full((2, 2, 5), POSITIONS + 1.0, dtype=torch.float64))

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,26 +23,24 @@ SETTINGS = TrainSettings(epochs=3, seed=5, accumulation=2, clip_norm=1.0, save_s
 TWO_SETTINGS = TrainSettings(epochs=2, accumulation=2, validate_every=0.5, log_every=1)
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **more}
-
-
-def launch(part: str, folder: Path, **more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.engine.processes", part, str(folder)]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment(**more), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+def launch(part: str, folder: Path, *launcher: str) -> tuple[int, str]:
+    """Exit code and output of a part of this file, run in processes of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, "tests.engine.processes", part, str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=180,
     )
+    return done.returncode, done.stdout
 
 
 def launch_two(folder: Path) -> list[dict[str, Any]]:
-    """What each of two processes found; they are started as torchrun starts them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [launch("two", folder, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+    """What each of two processes found that torchrun started (on a port that it chose)."""
+    code, output = launch("two", folder, "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m")
+    assert code == 0, output
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 

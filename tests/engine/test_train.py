@@ -53,9 +53,8 @@ def assert_same(first: dict[str, Any], second: dict[str, Any]) -> None:
 
 
 def test_killed_in_mid_epoch_and_resumed_is_never_killed(tmp_path: Path) -> None:
-    process = launch("kill", tmp_path / "killed")
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL, output
+    code, output = launch("kill", tmp_path / "killed")
+    assert code == -signal.SIGKILL, output
     saved = read_state(tmp_path / "killed" / "last.pt")["standing"]["step"]
     assert saved == 6
     assert lines(tmp_path / "killed")[-1]["step"] == 7
@@ -158,6 +157,11 @@ def test_the_best_weights_are_those_of_the_best_score(tmp_path: Path) -> None:
     load_weights(best, tmp_path / "best.safetensors", excused=())
     assert_same(best.state_dict(), kept[1])
     assert [line["best"] for line in lines(tmp_path) if "validation" in line] == [True, True, False, False]
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    _, result = trained(tmp_path, ToyTask(scores=[float("nan"), 0.2, float("nan")]), TrainSettings(epochs=3))
+    assert (result.best_score, result.best_step) == (0.2, 12)
 
 
 def test_without_validation_the_last_weights_are_released(tmp_path: Path) -> None:

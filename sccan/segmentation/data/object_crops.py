@@ -23,6 +23,7 @@ class CropsNearObjects:
         shuffle_channels: probability of a random order of the colour channels.
         brightness: largest change either way, as a share of 255.
         contrast: largest change of the contrast either way, as a share.
+        any_foreground: objects are label values other than 0 and 255; else the value 1 alone.
     """
 
     size: tuple[int, int]
@@ -32,6 +33,7 @@ class CropsNearObjects:
     shuffle_channels: float = 0.5
     brightness: float = 0.1
     contrast: float = 0.2
+    any_foreground: bool = True
 
     def __post_init__(self) -> None:
         if self.quarter_turns and self.size[0] != self.size[1]:
@@ -55,7 +57,8 @@ class CropsNearObjects:
     def _corner(self, label: np.ndarray, draws: Draws) -> tuple[int, int]:
         """Top and left of the crop; near an object, its centre is within a quarter of the crop of a labelled pixel."""
         spare = label.shape[0] - self.size[0], label.shape[1] - self.size[1]
-        candidates = np.flatnonzero(foreground(label, any_value=True)) if draws.random() < self.near_object else ()
+        objects = foreground(label, any_value=self.any_foreground)
+        candidates = np.flatnonzero(objects) if draws.random() < self.near_object else ()
         if len(candidates) == 0:
             return draws.randint(0, spare[0]), draws.randint(0, spare[1])
         pixel = divmod(int(candidates[draws.randint(0, len(candidates) - 1)]), label.shape[1])

@@ -18,13 +18,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sccan.episodes.episode import Episode
-from sccan.episodes.index import FoldLists
+from sccan.episodes.index import IGNORE, FoldLists
 from sccan.episodes.plan import EpisodePlan, numpy_generator, python_generator
-from sccan.segmentation.data.labels import boxed_mask, class_mask
+from sccan.segmentation.data.labels import base_label_table, boxed_mask, class_mask
 from sccan.segmentation.data.pictures import PictureStore, check_annotation
 from sccan.segmentation.data.pixel_batch import PixelBatch
 from sccan.segmentation.data.transforms import TrainTransform, normalize
 
+OWN = 1
+"""Label of an episode's own class, in a mask and among base labels while they are transformed."""
 Key = tuple[int, int]
 """Epoch, and number within the epoch."""
 
@@ -40,6 +42,7 @@ class EpisodeDataset(Dataset[Episode]):
         *,
         seed: int,
         annotation: str = "mask",
+        base_classes: Sequence[int] = (),
     ) -> None:
         """
         Args:
@@ -48,11 +51,12 @@ class EpisodeDataset(Dataset[Episode]):
             transform: applied to a picture and the mask of the episode's class.
             seed: of the transforms.
             annotation: of the supports, ``mask`` or ``bbox``.
+            base_classes: where given, episodes carry the queries' labels of all these classes.
 
         Raises InputError: `annotation` is unknown.
         """
         self.store, self.plan, self.transform, self.seed = store, plan, transform, seed
-        self.annotation = check_annotation(annotation)
+        self.annotation, self.base_classes = check_annotation(annotation), tuple(base_classes)
 
     def __len__(self) -> int:
         """Episodes per epoch."""
@@ -62,34 +66,57 @@ class EpisodeDataset(Dataset[Episode]):
         """Episode `number` of `epoch` as a batch of one; images float32 normalised or uint8, labels uint8."""
         epoch, number = key
         spec = self.plan.episode(epoch, number)
-        items = [
-            self._item(picture, spec.classes[0], key, slot)
-            for slot, picture in enumerate((*spec.query[0], *spec.support[0]))
-        ]
+        pictures = enumerate((*spec.query[0], *spec.support[0]))
+        items = [self._item(picture, spec.classes[0], key, slot) for slot, picture in pictures]
         images, labels = (torch.stack(part)[None] for part in zip(*items, strict=True))  # [1, 1 + K, ...]
+        query_labels, base_labels = labels[:, :1], None
+        if self.base_classes:
+            base_labels = self._decoded(query_labels, spec.classes[0])
+            query_labels = torch.from_numpy(class_mask(query_labels.numpy(), OWN))
         return Episode(
             support_images=images[:, 1:],
             support_labels=labels[:, 1:],
             query_images=images[:, :1],
-            query_labels=labels[:, :1],
+            query_labels=query_labels,
             classes=torch.tensor([spec.classes]),
             numbers=torch.tensor([spec.number]),
+            query_base_labels=base_labels,
         )
 
     def _item(self, picture: int, number: int, key: Key, slot: int) -> tuple[Tensor, Tensor]:
         """One picture of an episode; slot 0 is the query."""
         image, label = self.store.read(picture)
-        mask = class_mask(label, number)
+        if slot == 0 and self.base_classes:
+            mask = base_label_table(self._own_first(number))[label]
+        else:
+            mask = class_mask(label, number)
         if slot > 0 and self.annotation == "bbox":
             mask = boxed_mask(mask)
         return self.transform(image, mask, python_generator(self.seed, *key, slot))
+
+    def _own_first(self, number: int) -> tuple[int, ...]:
+        """The base classes, the episode's own moved to the front.
+
+        Mask and base labels go through the transform as one image; the own class is 1 there as it is in a mask, so
+        that transforms which look for the foreground do the same with and without base labels.
+        """
+        return number, *(other for other in self.base_classes if other != number)
+
+    def _decoded(self, labels: Tensor, number: int) -> Tensor:
+        """Base labels from transformed labels in which the own class came first."""
+        table = torch.zeros(256, dtype=torch.uint8)
+        table[IGNORE] = IGNORE
+        for place, other in enumerate(self._own_first(number), start=OWN):
+            table[place] = self.base_classes.index(other) + 1
+        return table[labels.long()]
 
 
 def collate_episodes(items: Sequence[Episode]) -> Episode:
     """One batch of B episodes from batches of one."""
     fields = ("support_images", "support_labels", "query_images", "query_labels", "classes", "numbers")
     batch: dict[str, Any] = {name: torch.cat([getattr(item, name) for item in items]) for name in fields}
-    return Episode(**batch)
+    base_labels = [item.query_base_labels for item in items if item.query_base_labels is not None]
+    return Episode(**batch, query_base_labels=torch.cat(base_labels) if base_labels else None)
 
 
 def prepare_episode(episode: Episode, device: torch.device | str) -> Episode:
@@ -101,6 +128,7 @@ def prepare_episode(episode: Episode, device: torch.device | str) -> Episode:
         support_labels=moved.support_labels.long(),
         query_images=_normalized(moved.query_images),
         query_labels=moved.query_labels.long(),
+        query_base_labels=None if moved.query_base_labels is None else moved.query_base_labels.long(),
     )
 
 

@@ -16,7 +16,7 @@ from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
-from sccan.segmentation.heads import DenseHead
+from sccan.segmentation.heads import DENSE_HEAD_NAMES, DenseHead
 from sccan.segmentation.losses import dice_loss
 from sccan.segmentation.prior import PriorSupport, prior_support, softmax_prior
 from sccan.segmentation.prototypes import masked_average_pooling
@@ -39,10 +39,7 @@ PUBLISHED_NAMES = NameTable(
         (_BLOCK[0] + "mlp_s.", _BLOCK[1] + "support_mlp."),
         _BLOCK,
         ("transformer.norm0.", "transformer.norm."),
-        *((f"ASPP_meta.layer6_{number}.0.", f"head.aspp.branches.{number}.") for number in range(5)),
-        ("res1_meta.0.", "head.reduce."),
-        ("res2_meta.", "head.refine."),
-        ("cls_meta.", "head.classify."),
+        *DENSE_HEAD_NAMES,
     ]
 )
 

@@ -1,4 +1,4 @@
-"""A small data set on disk, drawn from numbers, shared by the tests of this folder."""
+"""A small data set on disk, drawn from numbers, shared by the tests of segmentation."""
 
 from pathlib import Path
 

@@ -1,0 +1,1 @@
+"""Settings become objects here and nowhere else: plain tables of constructors, one file per concern."""

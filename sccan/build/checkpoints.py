@@ -1,0 +1,52 @@
+"""Checkpoints of whole methods, ours and published ones, loaded for what the settings name."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from yacs.config import CfgNode
+
+from sccan.backbones.weights import load_weights
+from sccan.build.engine import run_folder
+from sccan.build.models import NAME_TABLES
+from sccan.build.pretrained import BEST, check_header, expected_facts
+from sccan.engine.checkpoint import read_header
+from sccan.errors import InputError
+
+
+def checkpoint_path(cfg: CfgNode, given: str = "") -> Path:
+    """The checkpoint to test: the one given, TEST.WEIGHTS, or the best one of the run.
+
+    Args:
+        given: a file, or the folder of a run; empty: see above.
+
+    Raises InputError: it does not exist; the line says which command makes it.
+    """
+    named = given or cfg.TEST.WEIGHTS
+    path = Path(named) if named else run_folder(cfg) / BEST
+    if path.is_dir():
+        path = path / BEST
+    if not path.is_file():
+        advice = "check the path" if named else "train first (train_sccan.py with the same config), or give --weights"
+        raise InputError(f"there is no checkpoint {path}; {advice}")
+    return path
+
+
+def load_checkpoint(model: nn.Module, cfg: CfgNode, path: Path) -> dict[str, Any]:
+    """Load a checkpoint strictly, published names translated, and return what its header says about it.
+
+    Raises InputError: it belongs to another method, backbone or fold, or does not fit.
+    """
+    header = read_header(path) if path.suffix == ".safetensors" else {}
+    check_header(path, header, {"method": cfg.METHOD.NAME, **expected_facts(cfg)})
+    load_weights(model, path, names=NAME_TABLES.get(cfg.METHOD.NAME))
+    return header
+
+
+def digest(path: Path) -> str:
+    """The first 16 hexadecimal digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

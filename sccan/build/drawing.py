@@ -1,0 +1,58 @@
+"""Pages and sheets from settings: episodes of a run, and the report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from sccan.build.engine import evaluator
+from sccan.build.segmentation import logit_score
+from sccan.build.testing import FoldTest, Tested
+from sccan.engine.distributed import Runtime
+from sccan.episodes.episode import EpisodeSpec
+from sccan.report.episodes import EpisodePicture, episode_sections
+from sccan.report.files import write_text_atomically
+from sccan.report.page import Page
+from sccan.report.result_page import logged_curve, read_log, result_sections, training_section
+from sccan.report.results import Result
+from sccan.segmentation.drawing import draw_episodes
+from sccan.segmentation.iou import episode_iou
+
+Groups = list[tuple[str, list[EpisodePicture]]]
+
+
+def episode_groups(cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested, *, first: int, shown: int) -> Groups:
+    """The worst and the best of the first episodes of a list, and the very first ones, drawn.
+
+    Args:
+        first: how many episodes are scored for ranking.
+        shown: how many of each group are drawn.
+    """
+    specs = list(tested.source.specs[:first])
+    tested.source.specs = specs
+    rows = evaluator(cfg, runtime, progress="ranking episodes")(job.method, tested.source, logit_score(cfg))
+    order = episode_iou(rows).argsort().tolist()
+    worst, best = order[:shown], order[::-1][:shown]
+    chosen = {"Worst": worst, "Best": [i for i in best if i not in worst], "First": list(range(min(shown, len(specs))))}
+    return [(name, _drawn(cfg, runtime, job, tested, [specs[i] for i in numbers])) for name, numbers in chosen.items()]
+
+
+def _drawn(
+    cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested, specs: Sequence[EpisodeSpec]
+) -> list[EpisodePicture]:
+    comparison = logit_score(cfg).comparison
+    return list(draw_episodes(job.method, tested.source, specs, comparison, runtime.device))
+
+
+def write_report(path: Path, result: Result, groups: Groups, log: Path | None) -> Path:
+    """One self-contained HTML page of a tested run: numbers, curves of the training, episodes."""
+    sections = result_sections(result)
+    if log is not None and log.is_file():
+        entries = read_log(log)
+        losses = [logged_curve(entries, "loss", "step", "losses.total")]
+        scores = [logged_curve(entries, "validation", "step", "validation.score")]
+        sections.append(training_section(losses, scores))
+    sections += episode_sections(groups)
+    return write_text_atomically(path, Page(result.title, sections, subtitle=result.protocol).render())

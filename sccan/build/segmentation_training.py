@@ -1,0 +1,256 @@
+"""Training of segmentation from settings: transforms, batches, validation; episodes and base learners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from sccan.build.engine import TrainingJob, evaluator
+from sccan.build.models import BASE_LEARNERS, build_base_learner, build_method
+from sccan.build.segmentation import (
+    SegmentationData,
+    base_source,
+    episode_source,
+    input_transform,
+    logit_score,
+    novel_plan,
+    open_data,
+    protocol_of,
+)
+from sccan.engine.batches import Batches, BatchSource, BatchTask
+from sccan.engine.distributed import Runtime
+from sccan.engine.evaluate import encode_all
+from sccan.episodes.index import FoldLists
+from sccan.episodes.plan import TrainingPlan
+from sccan.errors import InputError, nearest
+from sccan.method import Method
+from sccan.segmentation import iou
+from sccan.segmentation.data.fast_transforms import FastTransform
+from sccan.segmentation.data.labels import base_label_table
+from sccan.segmentation.data.object_crops import CropsNearObjects
+from sccan.segmentation.data.pixel_batch import PixelBatch
+from sccan.segmentation.data.training import (
+    EpisodeDataset,
+    PixelDataset,
+    collate_episodes,
+    collate_pixels,
+    prepare_episode,
+    prepare_pixels,
+    start_worker,
+)
+from sccan.segmentation.data.transforms import PublishedTransform, TrainTransform, WithoutDraws
+from sccan.segmentation.pixel_scores import count_pixels
+from sccan.segmentation.views import EncodedViews, View, ViewEpisodes, ViewLoader
+
+
+def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
+    """The transform named TRAIN.TRANSFORM.
+
+    Args:
+        base_training: labels hold many classes instead of one mask, so crops look at any of them.
+
+    Raises InputError: unknown name.
+    """
+    node = cfg.TRAIN
+    augmented = {
+        "size": node.SIZE,
+        "scale": node.SCALE,
+        "max_angle": node.ROTATE,
+        "blur": node.BLUR,
+        "flip": node.FLIP,
+        "any_foreground": base_training,
+    }
+    known: dict[str, Callable[[], TrainTransform]] = {
+        "published": lambda: PublishedTransform(**augmented),
+        "fast": lambda: FastTransform(**augmented),
+        "crops": lambda: CropsNearObjects(node.SIZE, near_object=node.OBJECT_CROPS, flip=node.FLIP),
+        "fixed": lambda: WithoutDraws(protocol_of(cfg).transform(cfg.TEST.SIZE)),
+    }
+    if node.TRANSFORM not in known:
+        hint = nearest(node.TRANSFORM, known)
+        raise InputError(f"TRAIN.TRANSFORM is {node.TRANSFORM!r}, expected one of {', '.join(known)}{hint}")
+    return known[node.TRANSFORM]()
+
+
+def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
+    """Training of the few-shot method or the base learner that METHOD.NAME names."""
+    data = open_data(cfg, runtime)
+    model: nn.Module
+    if cfg.METHOD.NAME in BASE_LEARNERS:
+        model = _laid_out(cfg, build_base_learner(cfg, len(data.fold.base)).to(runtime.device))
+        task = _base_task(cfg, data, runtime)
+        notes = [_describe("training pictures", data.train), _describe("validation pictures", data.base)]
+    else:
+        method = build_method(cfg, data.fold.base, pretrained=True).to(runtime.device)
+        _laid_out(cfg, method)
+        model = method
+        task = _episodic_task(cfg, data, method, runtime)
+        notes = [_describe("training episodes from", data.train), _selection(cfg)]
+    header = {
+        "method": cfg.METHOD.NAME,
+        "backbone": cfg.BACKBONE.NAME,
+        "data": data.dataset.name,
+        "fold": data.fold.number,
+        "classes": [data.dataset.class_names[number - 1] for number in data.fold.base],
+        "shots": cfg.EPISODE.SHOTS,
+        "selection": _selection(cfg),
+    }
+    return TrainingJob(model, task, header, notes)
+
+
+def _laid_out(cfg: CfgNode, model: nn.Module) -> nn.Module:
+    """The model with its convolutions in the memory layout that TRAIN.CHANNELS_LAST asks for."""
+    layout = torch.channels_last if cfg.TRAIN.CHANNELS_LAST else torch.contiguous_format
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=layout)
+    return model
+
+
+def _describe(title: str, lists: FoldLists) -> str:
+    return f"{title}: {len(lists.items)} pictures of {len(lists.classes)} classes ({lists.title})"
+
+
+def _selection(cfg: CfgNode) -> str:
+    """How the checkpoint is chosen, in words that go with every result."""
+    words = {
+        "base": "mIoU on base-class episodes",
+        "test_fold": "mIoU on episodes of the test fold (as published)",
+    }
+    if cfg.VALIDATE.SELECT_ON not in words:
+        raise InputError(f"VALIDATE.SELECT_ON is {cfg.VALIDATE.SELECT_ON!r}, expected {' or '.join(words)}")
+    return words[cfg.VALIDATE.SELECT_ON] if cfg.METHOD.NAME not in BASE_LEARNERS else "pixel mIoU over base classes"
+
+
+def _episodic_task(cfg: CfgNode, data: SegmentationData, method: Method, runtime: Runtime) -> BatchTask[Any]:
+    plan = TrainingPlan(
+        data.train,
+        n_shot=cfg.EPISODE.SHOTS,
+        seed=cfg.SEED,
+        n_episodes=cfg.TRAIN.EPISODES_PER_EPOCH,
+        balanced=cfg.TRAIN.BALANCED,
+        any_amount=cfg.TRAIN.ANY_AMOUNT,
+        skip_small=cfg.DATA.SKIP_SMALL_CLASSES,
+    )
+    validate = _episode_validation(cfg, data, runtime)
+    source: BatchSource
+    if cfg.TRAIN.CACHE_VIEWS:
+        source = _view_episodes(cfg, data, plan, method, runtime)
+    else:
+        dataset = EpisodeDataset(
+            data.train_store,
+            plan,
+            train_transform(cfg, base_training=False),
+            seed=cfg.SEED,
+            annotation=cfg.EPISODE.ANNOTATION,
+        )
+        source = _batches(cfg, dataset, len(plan), collate_episodes, runtime)
+    return BatchTask(source, prepare_episode, validate)
+
+
+def _batches(
+    cfg: CfgNode, dataset: Any, n_items: int, collate: Callable[[Sequence[Any]], Any], runtime: Runtime
+) -> Batches:
+    return Batches(
+        dataset,
+        n_items,
+        collate,
+        batch_size=cfg.TRAIN.BATCH_SIZE,
+        workers=cfg.DATA.WORKERS,
+        rank=runtime.rank,
+        world_size=runtime.world_size,
+        pin_memory=runtime.device.type == "cuda",
+        start_worker=start_worker,
+    )
+
+
+def _view_episodes(
+    cfg: CfgNode, data: SegmentationData, plan: TrainingPlan, method: Method, runtime: Runtime
+) -> ViewEpisodes:
+    """Episodes from features of fixed views: the plain picture first, then random ones."""
+    if cfg.EPISODE.ANNOTATION != "mask":
+        raise InputError("TRAIN.CACHE_VIEWS keeps labels of all classes, so EPISODE.ANNOTATION must be 'mask'")
+    plain = WithoutDraws(protocol_of(cfg).transform(cfg.TEST.SIZE))
+    others = [train_transform(cfg, base_training=True)] * (cfg.TRAIN.CACHE_VIEWS - 1)
+    loader = ViewLoader(data.train_store, [plain, *others], seed=cfg.SEED)
+    labels: dict[int, torch.Tensor] = {}
+
+    def keep(view: View) -> None:
+        labels[view.number] = view.label
+
+    found = encode_all(
+        method,
+        loader.load,
+        loader.numbers(plan.lists.items.tolist()),
+        device=runtime.device,
+        encode_batch=16,
+        workers=cfg.DATA.WORKERS,
+        visit=keep,
+        progress="encoding training pictures" if runtime.is_main else "",
+    )
+    return ViewEpisodes(
+        EncodedViews.stack(found, labels),
+        plan,
+        n_views=cfg.TRAIN.CACHE_VIEWS,
+        batch_size=cfg.TRAIN.BATCH_SIZE,
+        seed=cfg.SEED,
+        rank=runtime.rank,
+        world_size=runtime.world_size,
+    )
+
+
+def _episode_validation(
+    cfg: CfgNode, data: SegmentationData, runtime: Runtime
+) -> Callable[[nn.Module], dict[str, float]]:
+    """mIoU on base-class episodes, or on the test fold's, the same at every validation."""
+    node = cfg.VALIDATE
+    _selection(cfg)
+    if node.SELECT_ON == "base":
+        source = base_source(cfg, data, n_episodes=node.EPISODES, seed=node.SEED)
+    else:
+        plan = novel_plan(cfg, data, n_episodes=node.EPISODES, seed=node.SEED)
+        source = episode_source(cfg, data.test_store, plan)
+    classes = sorted({spec.classes[0] for spec in source.specs})
+    run, score = evaluator(cfg, runtime, progress="validating"), logit_score(cfg)
+
+    def validate(method: nn.Module) -> dict[str, float]:
+        rows = run(method, source, score)
+        miou = iou.mean_iou(rows, classes)
+        return {"score": miou, "miou": miou, "fb_iou": iou.fb_iou(rows)}
+
+    return validate
+
+
+def _base_task(cfg: CfgNode, data: SegmentationData, runtime: Runtime) -> BatchTask[Any]:
+    """Pixel classification of the base classes; novel pixels are background, as in BAM's base training."""
+    table = base_label_table(data.fold.base)
+    dataset = PixelDataset(data.train_store, data.train, table, train_transform(cfg, base_training=True), seed=cfg.SEED)
+    source = _batches(cfg, dataset, len(dataset), collate_pixels, runtime)
+    fixed = PixelDataset(data.base_store, data.base, table, WithoutDraws(input_transform(cfg)), seed=cfg.SEED)
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        counts = count_pixels(
+            model,
+            fixed,
+            n_labels=len(data.fold.base) + 1,
+            device=runtime.device,
+            batch_size=cfg.TEST.ENCODE_BATCH,
+            workers=cfg.DATA.WORKERS,
+            rank=runtime.rank,
+            world_size=runtime.world_size,
+        )
+        counts = iou.Counts(*(runtime.sum_counts(c) for c in (counts.intersection, counts.union, counts.target)))
+        per_label = iou.label_iou(counts)
+        occurs = counts.target[1:] > 0
+        miou = float(per_label[1:][occurs].mean())
+        return {"score": miou, "miou": miou, "background_iou": float(per_label[0])}
+
+    def prepare(batch: PixelBatch, device: torch.device) -> PixelBatch:
+        ready = prepare_pixels(batch, device)
+        return ready.channels_last() if cfg.TRAIN.CHANNELS_LAST else ready
+
+    return BatchTask(source, prepare, validate)

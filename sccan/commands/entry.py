@@ -1,0 +1,51 @@
+"""What every command shares: how it ends, and the options that several of them take."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from sccan.errors import InputError
+
+Main = Callable[[list[str] | None], int]
+
+
+def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code: 2 and one clear line for bad input, 130 when interrupted."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        code = main(argv)
+        sys.stdout.flush()
+    except InputError as error:
+        line = " ".join(str(error).split())
+        print(f"error: {line}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); point stdout elsewhere so that the interpreter's last flush
+        # does not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def parser(description: str, example: str) -> argparse.ArgumentParser:
+    """A parser whose --help ends with an example."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_config_options(command: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """--config FILE and --opts KEY VALUE ..."""
+    command.add_argument("--config", required=required, metavar="FILE", help="settings of the run (YAML)")
+    command.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="settings that replace those of the file, to the end of the line",
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""The `sccan` command: one word names what to do."""
+
+import importlib
+import sys
+
+from sccan.commands.entry import run_main
+from sccan.errors import InputError, nearest
+
+COMMANDS = {
+    "train": "train a method or a base backbone from a config",
+    "test": "test a run or a checkpoint: mIoU, FB-IoU, intervals, baselines",
+    "visualize": "draw episodes as PNG sheets and one HTML page",
+    "evaluate_miou": "score stored predictions without a model",
+    "generate_shapes": "write the embedded data set",
+    "demo": "the whole way on the embedded data set: data, base, SCCAN, test, report",
+    "prepare": "official archives to a verified data set",
+    "prepare_classification": "pictures with one class each, in any known form, to a safe and fast layout",
+    "recognise": "tell one's own pictures apart from a few examples of every class",
+    "doctor": "read-only check of a data set or a config",
+    "episodes": "write, show and compare episode manifests",
+    "verify_reference": "compare with recorded numbers of published implementations",
+}
+"""Command -> what it does; each is a module of `sccan.commands` with a `main(argv) -> exit code`."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Dispatch to a command.
+
+    Raises InputError: the first word is no command.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help"):
+        width = max(map(len, COMMANDS))
+        print("usage: sccan COMMAND ...   (sccan COMMAND --help says it all)\n")
+        print("\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()))
+        print("\nexample:\n  sccan train --config=config/shapes/shapes_split0.yaml")
+        return 0
+    name = words[0].replace("-", "_")
+    if name not in COMMANDS:
+        raise InputError(f"there is no command {words[0]!r}{nearest(name, COMMANDS)}; sccan --help lists them")
+    module = importlib.import_module(f"sccan.commands.{name}")
+    return int(module.main(words[1:]))
+
+
+def console() -> None:
+    """Entry point of the installed `sccan` script."""
+    run_main(main)

@@ -1,0 +1,95 @@
+"""Test what a config names on the novel classes of its fold."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from sccan.build.checkpoints import checkpoint_path, load_checkpoint
+from sccan.build.classification import is_classification
+from sccan.build.engine import run_folder
+from sccan.build.models import BASE_LEARNERS
+from sccan.build.segmentation import logit_score
+from sccan.build.segmentation_training import training_job
+from sccan.build.testing import FoldTest, Tested, open_test, run_test
+from sccan.commands.classifier_test import run_classifier_test
+from sccan.commands.entry import add_config_options, parser
+from sccan.config import load_config
+from sccan.engine.distributed import Runtime, start
+from sccan.episodes.manifest import write_manifest
+from sccan.report.results import Result, write_result
+from sccan.report.tables import percent
+from sccan.segmentation.scoring import PredictionSink
+
+EXAMPLE = """  python test_sccan.py --config=config/shapes/shapes_split0.yaml
+  python test_sccan.py --config=config/pascal/pascal_split0_resnet50.yaml --weights train_epoch_43_0.6753.pth
+  torchrun --nproc_per_node=2 test_sccan.py --config=config/shapes/shapes_split0.yaml --save-predictions"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: tested, results written."""
+    command = parser("Test a few-shot method: mIoU, FB-IoU, IoU per class, intervals over seeds, baselines.", EXAMPLE)
+    command.add_argument("--weights", default="", help="checkpoint file or run folder (default: the run's best)")
+    command.add_argument("--manifest", default="", help="replay the episodes of this file instead of drawing them")
+    command.add_argument("--save-predictions", action="store_true", help="store a label PNG per episode")
+    command.add_argument("--out", type=Path, default=None, help="folder of the results (default: in the run folder)")
+    add_config_options(command)
+    args = command.parse_args(argv)
+    cfg = load_config(args.config, args.opts)
+    with start(cfg.DEVICE) as runtime:
+        if is_classification(cfg):
+            return run_classifier_test(cfg, runtime, weights=args.weights, manifest=args.manifest, out=args.out)
+        if cfg.METHOD.NAME in BASE_LEARNERS:
+            return _test_base_learner(cfg, runtime, args.weights)
+        job = open_test(cfg, runtime, weights=args.weights, manifest=args.manifest)
+        folder = args.out or results_folder(cfg, replayed=bool(args.manifest))
+        sink = _predictions(cfg, folder) if args.save_predictions else None
+        result = run_test(cfg, runtime, job, sink=sink)
+        if runtime.is_main:
+            _write(cfg, job, result, folder, manifests=not args.manifest)
+            print(result.text())
+            print(f"results: {folder}")
+    return 0
+
+
+def results_folder(cfg: CfgNode, *, replayed: bool = False) -> Path:
+    """Where results of these settings go, one folder per protocol and shots."""
+    name = f"{cfg.TEST.PROTOCOL}_{cfg.EPISODE.SHOTS}shot{'_replayed' if replayed else ''}"
+    return run_folder(cfg) / "results" / name
+
+
+def _predictions(cfg: CfgNode, folder: Path) -> Callable[[Tested], PredictionSink]:
+    comparison = logit_score(cfg).comparison
+    return lambda tested: PredictionSink(folder / "predictions" / f"seed{tested.seed}", comparison)
+
+
+def _write(cfg: CfgNode, job: FoldTest, result: Result, folder: Path, *, manifests: bool) -> None:
+    """Tables, JSON and, unless they were replayed, the episodes."""
+    write_result(folder, result)
+    for tested in job.tests if manifests else []:
+        write_manifest(
+            manifest_path(folder, tested),
+            tested.source.specs,
+            job.data.test_store.index,
+            dataset=job.data.dataset.name,
+            fold=job.data.fold.number,
+            protocol=result.protocol,
+            seed=tested.seed,
+        )
+
+
+def manifest_path(folder: Path, tested: Tested) -> Path:
+    """The manifest of one seed's episodes, beside the results."""
+    return folder / f"episodes_seed{tested.seed}.jsonl"
+
+
+def _test_base_learner(cfg: CfgNode, runtime: Runtime, weights: str) -> int:
+    """Pixel mIoU over the base classes of a trained base learner."""
+    path = checkpoint_path(cfg, weights)
+    job = training_job(cfg, runtime)
+    load_checkpoint(job.model, cfg, path)
+    scores = job.task.validate(job.model)
+    if runtime.is_main:
+        print(job.notes[-1])
+        print(f"pixel mIoU over base classes {percent(scores['miou'])}, background {percent(scores['background_iou'])}")
+    return 0

@@ -1,0 +1,41 @@
+"""Train what a config names: a few-shot method, or the base learner that makes its backbone."""
+
+from sccan.build import classification, segmentation_training
+from sccan.build.engine import open_training_run, optimizer_settings, run_folder, train_settings
+from sccan.commands.entry import add_config_options, parser
+from sccan.config import load_config
+from sccan.engine.distributed import start
+from sccan.engine.train import train
+from sccan.report.tables import percent
+
+EXAMPLE = """  python train_sccan.py --config=config/coco/coco_split0_resnet50_5s.yaml
+  torchrun --nproc_per_node=4 train_sccan.py --config=config/coco/coco_split0_resnet50_5s.yaml
+  python train_sccan.py --config=config/shapes/shapes_split0.yaml --opts TRAIN.BATCH_SIZE 4"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: trained to the end; 3: stopped before it (interrupted, out of time) and can be resumed."""
+    command = parser("Train a few-shot method, or the base learner that makes its backbone.", EXAMPLE)
+    command.add_argument("--resume", action="store_true", help="go on where the run in this folder stopped")
+    command.add_argument("--overwrite", action="store_true", help="replace the run in this folder")
+    add_config_options(command)
+    args = command.parse_args(argv)
+    cfg = load_config(args.config, args.opts)
+    settings = train_settings(cfg)
+    with start(cfg.DEVICE) as runtime:
+        task = classification if classification.is_classification(cfg) else segmentation_training
+        job = task.training_job(cfg, runtime)
+        optimizers = optimizer_settings(cfg, job.model)
+        with open_training_run(cfg, runtime, job.model, resume=args.resume, overwrite=args.overwrite) as run:
+            if runtime.is_main:
+                where = f"{runtime.device}, {runtime.world_size} process{'es' if runtime.world_size > 1 else ''}"
+                print("\n".join([f"run {run.folder} on {where}", *job.notes]))
+            result = train(job.model, job.task, run, runtime, settings, optimizers, header=job.header)
+        if runtime.is_main:
+            best = "nothing validated" if result.best_score is None else f"best score {percent(result.best_score)}"
+            print(f"{result.reason} after {result.step} of {result.total} steps; {best}, step {result.best_step}")
+            if result.complete:
+                print(f"test it: python test_sccan.py --config={args.config}")
+            else:
+                print(f"resume it: the same command with --resume (state in {run_folder(cfg)})")
+    return 0 if result.complete else 3

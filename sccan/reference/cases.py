@@ -1,0 +1,295 @@
+"""Reference cases: numbers that published implementations compute, and how ours are compared with them.
+
+A case is a JSON file (settings, names and shapes of weights, recipes of inputs, tolerances) with an npz file of
+outputs. Weights are drawn under their published names (`fill.py`) and pass through the same name tables as a
+downloaded checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sccan.errors import InputError
+from sccan.reference import fill
+
+Runner = Callable[["Case"], dict[str, Any]]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """One reference case.
+
+    Attributes:
+        path: the JSON file.
+        data: its content.
+        device: where a runner should compute, for instance ``cpu``.
+    """
+
+    path: Path
+    data: dict[str, Any]
+    device: str = "cpu"
+
+    @property
+    def system(self) -> str:
+        return self.data["system"]
+
+    @property
+    def part(self) -> str:
+        return self.data["part"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.data["config"]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.data.get("facts", {})
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        return self.data.get("inputs", {})
+
+    def weights(self, prefix: str = "") -> dict[str, Tensor]:
+        """Weights under their published names, rules applied; with `prefix`, those under it, the prefix cut off."""
+        manifest, seed = self.data.get("weights", {}), self.data.get("weight_seed", 0)
+        arrays = fill.state_dict(manifest, seed)
+        rules = self.data.get("weight_rules", {})
+        for name, source in rules.get("aliases", {}).items():
+            arrays[name] = arrays[source]
+        for pattern, factor in rules.get("scale", {}).items():
+            for name in arrays:
+                if re.search(pattern, name):
+                    arrays[name] = (arrays[name] * factor).astype(arrays[name].dtype)
+        for name, value in rules.get("overrides", {}).items():
+            arrays[name] = np.full_like(arrays[name], value)
+        return {
+            name.removeprefix(prefix): torch.as_tensor(value)
+            for name, value in arrays.items()
+            if name.startswith(prefix)
+        }
+
+    def input(self, name: str) -> np.ndarray:
+        """The value of an input of one of the common kinds; a kind with a rule of its own belongs to its runner."""
+        recipe = self.inputs[name]
+        return build_input(name, recipe, lambda other: self.input(other))
+
+    def tensor(self, name: str) -> Tensor:
+        """`input` as a tensor on the case's device."""
+        return torch.as_tensor(self.input(name)).to(self.device)
+
+    def expected(self) -> Iterator[tuple[str, Any, dict[str, Any], str | None]]:
+        """Name, wanted value, tolerance and slice of every output and value."""
+        npz = self.path.with_suffix(".npz")
+        arrays: dict[str, np.ndarray] = {}
+        if self.data.get("outputs"):
+            if not npz.is_file():
+                raise InputError(f"{self.path} names outputs but {npz.name} is missing beside it; copy both files")
+            with np.load(npz, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        for name, output in self.data.get("outputs", {}).items():
+            yield name, arrays[name], output["tolerance"], output.get("slice")
+        for name, value in self.data.get("values", {}).items():
+            yield name, value["value"], value["tolerance"], None
+
+
+def read_case(path: Path, device: str = "cpu") -> Case:
+    """Read a case file.
+
+    Raises InputError: not a JSON object of the known schema.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a reference case: {error}") from error
+    if not isinstance(data, dict) or "system" not in data:
+        raise InputError(f"{path} is no reference case: it names no system")
+    if data.get("schema") != SCHEMA:
+        raise InputError(f"{path} has schema {data.get('schema')!r}, but schema {SCHEMA} is known")
+    return Case(path, data, device)
+
+
+def find_cases(paths: list[Path]) -> list[Path]:
+    """Every case file under the given files and folders, sorted; tables of facts (JSON without a system) are left out.
+
+    Raises InputError: a path does not exist.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give case files or folders that hold them")
+        found += sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    return [p for p in found if '"system"' in p.read_text()]
+
+
+def build_input(name: str, recipe: dict[str, Any], other: Callable[[str], np.ndarray]) -> np.ndarray:
+    """The value of an input from its recipe.
+
+    Args:
+        name: the key used for drawing.
+        recipe: the entry of the case's ``inputs``.
+        other: gives the value of another input by its name (for instance the one that places 255).
+    """
+    kind, seed = recipe["kind"], recipe.get("seed", 0)
+    shape = tuple(recipe.get("shape", ()))
+    if kind in ("values", "literal", "constant"):
+        return np.asarray(recipe.get("values", recipe.get("value")))
+    if kind == "zeros":
+        return np.zeros(shape, np.float32)
+    if kind == "blocklabel":
+        return _block_label(name, recipe, shape, other)
+    if kind == "mask":
+        return fill.mask(name, shape, bool(recipe.get("ignore", False)), seed)
+    if kind == "label":
+        return fill.label(name, shape, recipe["classes"], seed).astype(recipe.get("dtype", "int64"))
+    if kind == "image_scaled":
+        return (recipe["scale"] * fill.image(name, shape, seed)).astype(np.float32)
+    if kind in ("image", "feature"):
+        return _modified(name, recipe, (fill.image if kind == "image" else fill.feature)(name, shape, seed))
+    raise InputError(f"input {name!r} is of kind {kind!r}, which has a rule of its own and no common meaning")
+
+
+def _modified(name: str, recipe: dict[str, Any], value: np.ndarray) -> np.ndarray:
+    """Tint, offset and class prototypes added to a drawn image or feature."""
+    shape, seed = value.shape, recipe.get("seed", 0)
+    if "tint" in recipe:
+        value = value + np.float32(recipe["tint"]) * fill.feature(f"{name}_tint", (*shape[:-2], 1, 1), seed)
+    if "minus" in recipe:
+        value = value - np.float32(recipe["minus"])
+    if "plus_class" in recipe:
+        add = recipe["plus_class"]
+        prototypes = fill.feature(add["prototypes"], tuple(add["shape"]), add["seed"])
+        value = value + np.float32(add["factor"]) * prototypes[np.asarray(add["labels"])]
+    return value.astype(np.float32)
+
+
+def _block_label(
+    name: str, recipe: dict[str, Any], shape: tuple[int, ...], other: Callable[[str], np.ndarray]
+) -> np.ndarray:
+    *lead, height, width = shape
+    grid = fill.label(name, (*lead, -(-height // 8), -(-width // 8)), recipe["classes"], recipe.get("seed", 0))
+    label = grid.repeat(8, axis=-2).repeat(8, axis=-1)[..., :height, :width]
+    if "ignore_from" in recipe:
+        label = np.where(other(recipe["ignore_from"]) == 255, 255, label)
+    return label
+
+
+@dataclass(frozen=True)
+class Line:
+    """How one output compares: largest deviations, the tolerance, and whether it holds."""
+
+    name: str
+    ok: bool
+    absolute: float
+    relative: float
+    tolerance: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """What a runner returns for a recording made with another version of a library than the one installed."""
+
+    reason: str
+
+
+def compare(name: str, got: Any, want: Any, tolerance: dict[str, Any], index: str | None) -> Line:
+    """Compare one result with what is recorded.
+
+    Args:
+        got: the full result (array, tensor or number).
+        want: the recorded value, already sliced.
+        tolerance: ``atol``/``rtol``, ``exact`` or ``max_mismatch_share``.
+        index: the slice (as numpy index text) that was applied before storing.
+    """
+    text = ", ".join(f"{key} {value:.3g}" if isinstance(value, float) else key for key, value in tolerance.items())
+    if isinstance(want, str):
+        return Line(name, str(got) == want, 0.0, 0.0, text, "" if str(got) == want else f"got {got}, want {want}")
+    if isinstance(want, list) and any(isinstance(item, list) for item in want):  # a log, with words in it
+        return Line(name, got == want, 0.0, 0.0, text, "" if got == want else "differs from the record")
+    array = got.detach().cpu().numpy() if isinstance(got, Tensor) else np.asarray(got)
+    array = array[parse_slice(index)] if index else array
+    target = np.asarray(want)
+    if array.shape != target.shape:
+        if array.size != target.size or max(array.ndim, target.ndim) > 1:
+            return Line(name, False, np.inf, np.inf, text, f"shape {array.shape}, want {target.shape}")
+        array = array.reshape(target.shape)
+    if array.size == 0:
+        return Line(name, False, np.inf, np.inf, text, "nothing to compare")
+    difference = np.abs(array.astype(np.float64) - target.astype(np.float64))
+    size = np.abs(target.astype(np.float64))
+    relative = float((difference / np.maximum(size, 1e-12)).max()) if difference.max() > 0 else 0.0
+    ok, note = _holds(array, target, difference, size, tolerance)
+    return Line(name, ok, float(difference.max()), relative, text, note)
+
+
+def _holds(
+    array: np.ndarray, target: np.ndarray, difference: np.ndarray, size: np.ndarray, tolerance: dict[str, Any]
+) -> tuple[bool, str]:
+    if not np.isfinite(difference).all():
+        return False, "not finite"
+    if tolerance.get("exact"):
+        return bool((array == target).all()), ""
+    if "max_mismatch_share" in tolerance:
+        share = float((array != target).mean())
+        return share <= tolerance["max_mismatch_share"], f"{share:.2%} differ"
+    if not {"atol", "rtol"} & set(tolerance):
+        return False, f"unknown tolerance {sorted(tolerance)}"
+    return bool((difference <= tolerance.get("atol", 0.0) + tolerance.get("rtol", 0.0) * size).all()), ""
+
+
+def parse_slice(text: str) -> tuple[Any, ...]:
+    """A numpy index such as ``[:, ::16, 0]`` from its text, without evaluating it.
+
+    Raises InputError: the text is no such index.
+    """
+    parts: list[Any] = []
+    for item in text.strip().removeprefix("[").removesuffix("]").split(","):
+        item = item.strip()
+        if item == "...":
+            parts.append(Ellipsis)
+        elif re.fullmatch(r"-?\d+", item):
+            parts.append(int(item))
+        elif re.fullmatch(r"(-?\d*)(:-?\d*){1,2}", item):
+            parts.append(slice(*(int(n) if n else None for n in item.split(":"))))
+        else:
+            raise InputError(f"slice {text!r} is not a list of numbers and ranges")
+    return tuple(parts)
+
+
+def run_case(case: Case, runner: Runner) -> list[Line]:
+    """Every output and value of a case, compared with what `runner` computes.
+
+    A runner may also return keys ``facts.NAME``: these must equal the recorded fact exactly. A recorded output that
+    the runner does not return counts as wrong, and so does a case of which nothing was compared.
+    """
+    results = runner(case)
+    lines: list[Line] = []
+    left_out: list[Line] = []
+    for name, want, tolerance, index in case.expected():
+        got = results.get(name)
+        if isinstance(got, NotApplicable):
+            left_out.append(Line(name, True, 0.0, 0.0, "", f"left out: {got.reason}"))
+        elif name in results:
+            lines.append(compare(name, results[name], want, tolerance, index))
+        else:
+            lines.append(Line(name, False, np.inf, np.inf, "", "not computed"))
+    for key, got in results.items():
+        if key.startswith("facts."):
+            same = got == case.facts.get(key.removeprefix("facts."))
+            lines.append(
+                Line(key, same, 0.0 if same else np.inf, 0.0, "equal", "" if same else "differs from the record")
+            )
+    if not lines:
+        return [Line("(nothing)", False, np.inf, np.inf, "", "the case compares nothing")]
+    return lines + left_out

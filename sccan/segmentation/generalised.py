@@ -1,0 +1,160 @@
+"""Generalised few-shot segmentation (GFSS): base and novel classes in one label image, as BAM tests it.
+
+Labels of a picture: 0 background, 1 .. N - 1 the base classes in order, N the novel class of the episode; other novel
+classes count as background, and 255 not at all.
+
+Letters: B episodes, N base classes and background, H W size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sccan.episodes.episode import EpisodeSpec, Features
+from sccan.method import Method
+from sccan.segmentation import iou
+from sccan.segmentation.data.folds import Fold
+from sccan.segmentation.data.labels import base_label_table
+from sccan.segmentation.data.pictures import Picture
+from sccan.segmentation.methods.bam import BAM, BAMState
+from sccan.segmentation.scoring import Comparison
+
+TAU = 0.9
+"""Probability above which the ensemble's foreground is believed, as published."""
+LEAD = 2
+"""Numbers before the counts in a row: episode and class."""
+
+Merge = Callable[[Tensor, Tensor, float], Tensor]
+"""Final answer [2, H, W], base logits [N, H, W] and threshold -> labels int64 [H, W]."""
+
+
+def merge_final(final: Tensor, base: Tensor, tau: float = TAU) -> Tensor:
+    """The novel class wherever the ensemble is sure of it, elsewhere what the base learner says."""
+    return torch.where(_novel(final, tau), len(base), base.argmax(0))
+
+
+def merge_base(final: Tensor, base: Tensor, tau: float = TAU) -> Tensor:
+    """What the base learner says; the novel class where that is background and the ensemble is sure."""
+    labels = base.argmax(0)
+    return torch.where((labels == 0) & _novel(final, tau), len(base), labels)
+
+
+MERGES: dict[str, Merge] = {"final": merge_final, "base": merge_base}
+
+
+def _novel(final: Tensor, tau: float) -> Tensor:
+    return final.float().softmax(0)[1] > tau
+
+
+class GeneralisedBAM(Method):
+    """BAM whose answer holds both learners' maps, for testing: [B, Q, 2 + N, H, W], the ensemble's two first."""
+
+    def __init__(self, method: BAM) -> None:
+        super().__init__()
+        self.method = method
+
+    def encode(self, images: Tensor) -> Features:
+        return self.method.encode(images)
+
+    def condition(self, support: Features, labels: Tensor) -> BAMState:
+        return self.method.condition(support, labels)
+
+    def predict(self, query: Features, state: BAMState) -> Tensor:
+        answers = self.method.answers(query, state).resized(query.image_size)
+        assert answers.base is not None
+        return torch.cat([answers.final, answers.base], dim=2)
+
+    def loss(self, outputs: Any, episode: Any) -> dict[str, Tensor]:
+        return self.method.loss(outputs, episode)
+
+    def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        return self.method.parameter_groups()
+
+
+@dataclass(frozen=True)
+class GeneralisedScore:
+    """Rows (number, class, I_0 .. I_N, U_0 .. U_N) of a batch of answers of `GeneralisedBAM`.
+
+    Attributes:
+        comparison: where prediction and label meet.
+        fold: base and novel classes.
+        merge: a function of `MERGES`.
+        tau: its threshold.
+    """
+
+    comparison: Comparison
+    fold: Fold
+    merge: Merge = merge_final
+    tau: float = TAU
+
+    def __call__(self, outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
+        """int64 [B, 2 + 2 * (N + 1)] of outputs [B, 1, 2 + N, T, T]."""
+        pairs = zip(outputs, specs, strict=True)
+        return torch.stack([self._row(output[0], spec, pictures[spec.query[0][0]]) for output, spec in pairs])
+
+    def _row(self, output: Tensor, spec: EpisodeSpec, picture: Picture) -> Tensor:
+        label = picture.original_label
+        maps = self.comparison.maps(output.float(), (label.shape[0], label.shape[1]))
+        prediction = self.merge(maps[:2], maps[2:], self.tau)
+        table = base_label_table(self.fold.base)
+        table[spec.classes[0]] = len(self.fold.base) + 1
+        target = torch.from_numpy(table[self.comparison.labels(label)]).to(prediction.device)
+        counts = iou.count_labels(prediction, target, len(self.fold.base) + 2)
+        lead = counts.union.new_tensor([spec.number, spec.classes[0]])
+        return torch.cat([lead, counts.intersection, counts.union])
+
+
+@dataclass(frozen=True)
+class GeneralisedScores:
+    """Scores of one list of episodes, in [0, 1].
+
+    Attributes:
+        per_class: IoU of every base and novel class, by class number.
+        background: IoU of the background.
+        novel, base, total: mean over the novel, the base and all classes, background left out.
+        fb_iou: mean of the background's IoU and that of all other labels' counts together.
+    """
+
+    per_class: dict[int, float]
+    background: float
+    novel: float
+    base: float
+    total: float
+    fb_iou: float
+
+
+def generalised_scores(rows: Tensor, fold: Fold) -> GeneralisedScores:
+    """Scores of rows [E, 2 + 2 * (N + 1)]; sums over all episodes, then divides.
+
+    The last label is credited to the episode's novel class. A class that never occurs counts as 0 (published).
+    """
+    intersections, unions = rows[:, LEAD:].chunk(2, dim=1)  # [E, N + 1] each
+    per_class = {
+        number: _ratio(intersections[:, place], unions[:, place]) for place, number in enumerate(fold.base, start=1)
+    }
+    for number in fold.novel:
+        own = rows[:, iou.CLASS] == number
+        per_class[number] = _ratio(intersections[own, -1], unions[own, -1])
+    background = _ratio(intersections[:, 0], unions[:, 0])
+    foreground = _ratio(intersections[:, 1:], unions[:, 1:])
+    return GeneralisedScores(
+        per_class=dict(sorted(per_class.items())),
+        background=background,
+        novel=_mean([per_class[number] for number in fold.novel]),
+        base=_mean([per_class[number] for number in fold.base]),
+        total=_mean(list(per_class.values())),
+        fb_iou=(background + foreground) / 2,
+    )
+
+
+def _ratio(intersection: Tensor, union: Tensor) -> float:
+    return iou.epsilon_ratio(int(intersection.sum()), int(union.sum()))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

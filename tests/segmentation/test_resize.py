@@ -1,0 +1,17 @@
+"""Interpolation with the corners aligned, by hand."""
+
+import torch
+
+from sccan.segmentation.resize import resize
+
+
+def test_corners_stay_and_the_middle_is_the_mean() -> None:
+    maps = torch.tensor([[0.0, 1.0, 4.0]]).expand(2, 3, 1, 1, 3)
+    got = resize(maps, (2, 5))
+    assert got.shape == (2, 3, 1, 2, 5)
+    torch.testing.assert_close(got[1, 2, 0], torch.tensor([[0.0, 0.5, 1.0, 2.5, 4.0]]).expand(2, 5))
+
+
+def test_the_same_size_is_the_same_map() -> None:
+    maps = torch.rand(2, 3, 4, 5)
+    assert resize(maps, (4, 5)) is maps

@@ -1,0 +1,7 @@
+"""`python tools/evaluate_miou.py --help`; the command itself lives in sccan/commands/evaluate_miou.py."""
+
+from sccan.commands.entry import run_main
+from sccan.commands.evaluate_miou import main
+
+if __name__ == "__main__":
+    run_main(main)

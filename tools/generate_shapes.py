@@ -1,0 +1,7 @@
+"""`python tools/generate_shapes.py --help`; the command itself lives in sccan/commands/generate_shapes.py."""
+
+from sccan.commands.entry import run_main
+from sccan.commands.generate_shapes import main
+
+if __name__ == "__main__":
+    run_main(main)

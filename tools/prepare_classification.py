@@ -1,0 +1,7 @@
+"""`python tools/prepare_classification.py --source DIR --to DIR`; see sccan/commands/prepare_classification.py."""
+
+from sccan.commands.entry import run_main
+from sccan.commands.prepare_classification import main
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,7 @@
+"""`python tools/verify_reference.py --help`; the command itself lives in sccan/commands/verify_reference.py."""
+
+from sccan.commands.entry import run_main
+from sccan.commands.verify_reference import main
+
+if __name__ == "__main__":
+    run_main(main)
