@@ -81,7 +81,7 @@ def _backbone() -> CfgNode:
 
 def _method() -> CfgNode:
     node = CfgNode()
-    node.NAME = "sccan"  # sccan | bam | pspnet, pixel_classifier (base learners: they train a backbone) | can (classification)
+    node.NAME = "sccan"  # sccan | bam | pspnet, pixel_classifier (train a backbone) | can (classification)
     node.SCCAN = CfgNode()
     node.SCCAN.CHANNELS = 256
     node.SCCAN.GRID = (64, 64)  # working grid, height and width
@@ -105,7 +105,7 @@ def _method() -> CfgNode:
     node.PSPNET.DROPOUT = 0.1  # channel dropout before the last convolution
     node.PSPNET.BACKGROUND_WEIGHT = 1.0  # weight of background pixels in the cross-entropy
     node.BAM = CfgNode()  # the shape of its base head is that of PSPNET
-    node.BAM.BASE = ""  # base learner: run folder of a pspnet, or checkpoint; brings the backbone (not BACKBONE.WEIGHTS)
+    node.BAM.BASE = ""  # run folder or checkpoint of a pspnet; it brings the backbone, so BACKBONE.WEIGHTS is not read
     node.BAM.CHANNELS = 256
     node.BAM.MERGE_STAGES = ("layer3", "layer2")  # concatenated for the working features, at the size of the first
     node.BAM.PRIOR_STAGE = "layer4"  # also of the base head

@@ -67,7 +67,7 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
     known: dict[str, Callable[[], TrainTransform]] = {
         "published": lambda: PublishedTransform(**augmented),
         "fast": lambda: FastTransform(**augmented),
-        "crops": lambda: CropsNearObjects(node.SIZE, near_object=node.OBJECT_CROPS, flip=node.FLIP),
+        "crops": lambda: CropsNearObjects(node.SIZE, near_object=node.OBJECT_CROPS, flip=node.FLIP, any_foreground=base_training),
         "fixed": lambda: WithoutDraws(protocol_of(cfg).transform(cfg.TEST.SIZE)),
     }
     if node.TRANSFORM not in known:
@@ -147,6 +147,7 @@ def _episodic_task(cfg: CfgNode, data: SegmentationData, method: Method, runtime
             train_transform(cfg, base_training=False),
             seed=cfg.SEED,
             annotation=cfg.EPISODE.ANNOTATION,
+            base_classes=_labelled_classes(cfg, data),
         )
         source = _batches(cfg, dataset, len(plan), collate_episodes, runtime)
     return BatchTask(source, prepare_episode, validate)
@@ -200,7 +201,13 @@ def _view_episodes(
         seed=cfg.SEED,
         rank=runtime.rank,
         world_size=runtime.world_size,
+        base_classes=_labelled_classes(cfg, data),
     )
+
+
+def _labelled_classes(cfg: CfgNode, data: SegmentationData) -> tuple[int, ...]:
+    """The classes whose labels the method's loss asks for, beside the mask."""
+    return data.fold.base if cfg.METHOD.NAME == "bam" and cfg.METHOD.BAM.BASE_LOSS else ()
 
 
 def _episode_validation(

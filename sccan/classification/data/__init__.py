@@ -1,0 +1,1 @@
+"""Pictures with one class each: formats, split lists, one safe layout, transforms."""

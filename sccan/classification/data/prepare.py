@@ -1,0 +1,66 @@
+"""Convert a data set of any known form once into the safe layout, and check it against the published facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sccan.classification.data.class_lists import CLASS_LISTS, check_class_list
+from sccan.classification.data.datasets import Source, find_form, open_splits
+from sccan.classification.data.pictures import ArrayPictures, Pictures
+from sccan.classification.data.prepared import is_prepared, write_prepared
+from sccan.classification.data.transforms import FixedTransform
+from sccan.errors import InputError
+
+
+def prepare(
+    source: Source, to: Path, *, name: str = "", resize: FixedTransform | None = None, partial: bool = False
+) -> list[str]:
+    """Write a data set in the safe layout.
+
+    Args:
+        source: the data set in its original form.
+        to: folder to write; must not hold a prepared data set yet.
+        name: what the index calls the data set; empty: the name of the class list or of the folder.
+        resize: bring all pictures to one size, with its filter (the index says so).
+        partial: accept numbers of pictures other than the listed ones.
+
+    Returns:
+        Lines that say what was written and, with `partial`, what differs from the list.
+
+    Raises InputError: unfit data, numbers of pictures that differ, or a folder already in use.
+    """
+    if is_prepared(to):
+        raise InputError(f"{to} holds a prepared data set already; remove it or choose another folder")
+    form = find_form(source)
+    splits = open_splits(source, direct=False)
+    differences = check_class_list(splits, source.list_name) if source.list_name else []
+    if differences and not partial:
+        more = f" (and {len(differences) - 1} more differences)" if len(differences) > 1 else ""
+        raise InputError(f"{differences[0]}{more}; the copy is incomplete or another one, --partial takes it as it is")
+    facts = {
+        "name": name or source.list_name or source.root.name,
+        "class_list": source.list_name,
+        "source": form.name,
+        "differences": differences,
+    }
+    write_prepared(to, splits, facts, resize=resize)
+    return [*(_describe(split, pictures) for split, pictures in splits.items()), *differences]
+
+
+def recognise(splits: dict[str, Pictures]) -> list[str]:
+    """Names of the class lists that splits follow, by their classes' names."""
+    fitting = []
+    for name in CLASS_LISTS:
+        try:
+            check_class_list(splits, name)
+        except InputError:
+            continue
+        fitting.append(name)
+    return fitting
+
+
+def _describe(split: str, pictures: Pictures) -> str:
+    counts = pictures.counts
+    each = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    size = f", {pictures.images.shape[1]}x{pictures.images.shape[2]}" if isinstance(pictures, ArrayPictures) else ""
+    return f"{split}: {len(pictures)} pictures of {len(counts)} classes, {each} each{size}"

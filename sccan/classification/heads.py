@@ -1,0 +1,72 @@
+"""Class maps and the scores that queries get from them, without weights.
+
+Letters: B episodes, N ways, S support pictures (N * K where all ways have K shots), Q queries, C channels,
+m positions of a map.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EPSILON = 1e-12
+
+
+def ways_of(labels: Tensor) -> int:
+    """Number of ways that support labels [B, S] speak of; each way has at least one support picture."""
+    return int(labels.max()) + 1
+
+
+def one_hot(labels: Tensor, n_way: int) -> Tensor:
+    """Labels [B, S] as float32 indicators [B, S, N]."""
+    return (labels.unsqueeze(-1) == torch.arange(n_way, device=labels.device)).float()
+
+
+def class_sums(maps: Tensor, indicators: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the maps of every class, and how many there are; shots may differ between classes.
+
+    Args:
+        maps: [B, S, C, m].
+        indicators: weight of every picture in every class, [B, S, N].
+
+    Returns:
+        Sums [B, N, C, m] and counts [B, N].
+    """
+    sums = indicators.transpose(1, 2) @ maps.flatten(2)  # [B, N, C * m]
+    return sums.unflatten(2, maps.shape[2:]), indicators.sum(1)
+
+
+def pair_means(maps: Tensor, weights: Tensor) -> Tensor:
+    """Mean over positions of maps re-weighted per pair, without forming the re-weighted maps.
+
+    Args:
+        maps: [B, X, C, m].
+        weights: attention of every map for each of its Y partners, [B, X, Y, m].
+
+    Returns:
+        [B, X, Y, C].
+    """
+    return weights @ maps.transpose(-1, -2) / maps.shape[-1]
+
+
+def cosine_scores(class_vectors: Tensor, query_vectors: Tensor, scale: float) -> Tensor:
+    """Scaled cosine along the last axis; a vector of length zero has the cosine 0 with everything."""
+    return scale * (
+        F.normalize(class_vectors, dim=-1, eps=EPSILON) * F.normalize(query_vectors, dim=-1, eps=EPSILON)
+    ).sum(-1)
+
+
+def local_cosine_scores(class_vectors: Tensor, query_maps: Tensor, scale: float) -> Tensor:
+    """Scaled cosine of every pair's class vector with the query's vector at every position.
+
+    A positive weight per position, such as an attention, would cancel out of the cosine; the bare maps do.
+
+    Args:
+        class_vectors: one per pair, [B, Q, N, C].
+        query_maps: [B, Q, C, m].
+
+    Returns:
+        [B, Q, N, m].
+    """
+    return scale * F.normalize(class_vectors, dim=-1, eps=EPSILON) @ F.normalize(query_maps, dim=2, eps=EPSILON)

@@ -1,0 +1,1 @@
+"""Few-shot classification methods, one file each."""
