@@ -53,7 +53,7 @@ def _data() -> CfgNode:
     node.FOLD_RULE = ""  # consecutive | interleaved; empty: the data set's own rule
     node.MIN_PIXELS = 2048  # pixels that make a class count in a picture
     node.ALL_PICTURES = False  # train base learners on every line of the list, whatever it shows (published BAM)
-    node.NOVEL_PIXELS = "drop"  # training pictures with novel pixels: drop | background
+    node.NOVEL_PIXELS = ""  # training pictures with novel pixels: drop | background; empty: the protocol's own
     node.SKIP_SMALL_CLASSES = False  # leave out classes with too few pictures (and say so) instead of stopping
     node.CACHE = ""  # folder of class-pixel indices; empty: $SCCAN_CACHE or ~/.cache/sccan
     node.MEMORY_GB = 0.0  # memory for decoded pictures (small data sets)
@@ -76,12 +76,26 @@ def _backbone() -> CfgNode:
     node.RESNET12.STEM = 64  # channels of the stem
     node.RESNET12.WIDTHS = (64, 128, 256, 512)
     node.RESNET12.STRIDES = (2, 2, 2, 2)
+    node.CONV4 = CfgNode()  # NAME: conv4
+    node.CONV4.WIDTHS = (64, 128, 256, 512)
+    node.CONV4.MOMENTUM = 1.0  # of the norms; 1 (published): running statistics are those of the last batch
+    node.RESNET12_POOLED = CfgNode()  # NAME: resnet12_pooled
+    node.RESNET12_POOLED.WIDTHS = (64, 160, 320, 640)
+    node.RESNET12_POOLED.STRIDES = (2, 2, 2, 1)
+    node.RESNET12_POOLED.ROUND_UP = (
+        True  # pooling keeps a last odd row and column (DMF); False: drops them (family of tSF)
+    )
+    node.RESNET12_POOLED.DROP_RATE = 0.1  # elements dropped in the first two stages, squares in the last two
+    node.RESNET12_POOLED.BLOCK_SIZE = 5  # side of the squares, in cells of the map
+    node.RESNET12_POOLED.RAMP = 40000  # forwards until squares are dropped at the full rate
+    node.RESNET12_POOLED.COUNT_EVALUATION = False  # count forwards of evaluations as well (published)
     return node
 
 
 def _method() -> CfgNode:
     node = CfgNode()
-    node.NAME = "sccan"  # sccan | bam | pspnet, pixel_classifier (train a backbone) | can (classification)
+    # sccan | bam | pspnet, pixel_classifier (train a backbone); classification: see sccan.build.classification_models
+    node.NAME = "sccan"
     node.SCCAN = CfgNode()
     node.SCCAN.CHANNELS = 256
     node.SCCAN.GRID = (64, 64)  # working grid, height and width
@@ -125,6 +139,42 @@ def _method() -> CfgNode:
     node.CAN.LOCAL_WEIGHT = 0.5  # of the nearest-neighbour loss beside the global one
     node.CAN.TRANSDUCTIVE = False  # testing: learn from all queries of an episode
     node.CAN.SHARE = 35 / 75  # of the queries that join the class means in every transductive round
+    node.TASKS = CfgNode()  # what tSF and its relatives learn beside their metric
+    node.TASKS.ROTATION = True  # show every training query in four rotations, and learn to tell which
+    node.TASKS.LEARNED_WEIGHTS = True  # of the base-class and the rotation loss
+    node.TASKS.FLOOR = 1.0  # of the learned weights
+    node.TASKS.GAMMA = 1.0  # of the focal losses; 0: plain cross-entropy
+    node.TSF = CfgNode()
+    node.TSF.TOKENS = 5  # of the filter
+    node.TSF.HEADS = 4
+    node.TSF.DROPOUT = 0.1  # of the filter's feed-forward block
+    node.TSF.SCALE = 7.0  # factor of every cosine
+    node.SPATIALFORMER = CfgNode()
+    node.SPATIALFORMER.HEADS = 1  # of either attention
+    node.SPATIALFORMER.TEMPERATURE = 0.025  # of the semantic attention's softmax over positions
+    node.SPATIALFORMER.DROPOUT = 0.1  # of the feed-forward blocks
+    node.SPATIALFORMER.SCALE = 7.0  # factor of every cosine
+    node.SPATIALFORMER.NOVEL_TASK = True  # testing: fine-tune a classifier on every support set; it attends first
+    node.SPATIALFORMER.TUNING_STEPS = 200
+    node.SPATIALFORMER.TUNING_RATE = 0.01
+    node.SPATIALFORMER.ADD_PROBABILITIES = True  # decide by that classifier too (published), not by the metric alone
+    # published mistake: support maps in the episode's order stand for class maps (one shot only)
+    node.SPATIALFORMER.SUPPORTS_FOR_PROTOTYPES = False
+    node.CECNET = CfgNode()
+    node.CECNET.CLUSTER = "transformer"  # of the connection: matmul | cosine | gcn | transformer
+    node.CECNET.CONNECT = "one_to_one"  # one_to_one | one_to_many (a query with all class maps together)
+    node.CECNET.DISTANCE = "cosine"  # patch cluster of the distance, as above; none: cosine of averaged maps instead
+    node.CECNET.TEMPERATURE = 0.025  # of the connection's softmax over positions
+    node.CECNET.SCALE = 7.0  # factor of every cosine
+    node.CECNET.FINE_TUNING = False  # testing: the paper's Self-CECM with a fine-tuned classifier (no published code)
+    node.CECNET.TUNING_STEPS = 200
+    node.CECNET.TUNING_RATE = 0.01
+    node.DMF = CfgNode()
+    node.DMF.GROUPS = 64  # groups of channels with a filter each; published: 64, 160, 320, 640
+    node.DMF.FILTER_SIZE = 1
+    node.DMF.SCRAMBLED_TAPS = False  # larger filters: the published order of memory, which mixes positions
+    node.DMF.ODE = True  # integrate the filter; False: apply it once
+    node.DMF.LOCAL_WEIGHT = 0.5  # of the local loss beside the global one
     return node
 
 
@@ -149,6 +199,7 @@ def _picture() -> CfgNode:
     node.PAD = 8  # training: zeros on every side before the random crop, in pixels
     node.FLIP = 0.5  # training: probability of a left-right flip
     node.ERASE = 0.5  # training: probability of random erasing
+    node.JITTER = 0.0  # training: largest change of brightness, contrast and saturation, as a share
     return node
 
 
@@ -190,6 +241,7 @@ def optimiser_group() -> CfgNode:
     node.SCHEDULE = "poly"  # constant | poly | cosine | steps
     node.POWER = 0.9  # poly
     node.WARMUP_STEPS = 0
+    node.WARMUP_START = 0.1  # share of LR at which the warm-up starts
     node.MINIMUM = 0.0  # lowest share of LR
     node.MILESTONES = ()  # steps: shares of the whole training at which the rate is multiplied by FACTOR
     node.FACTOR = 0.1
@@ -217,7 +269,9 @@ def _test() -> CfgNode:
     node.RESIZE = ""  # part of the protocol to replace; empty: the protocol's own
     node.COMPARE_AT = ""  # likewise
     node.SAMPLER = ""  # likewise
-    node.SIZE = 473  # longer side of the network's input
+    node.SHOTS = ""  # likewise: who joins several shots, network | votes
+    node.ITEMS = ""  # HSNet's list of a fold (NAME__CLASS per line) for the sampler hsnet_pairs; empty: the val list
+    node.SIZE = 0  # longer side of the network's input; 0: the protocol's own
     node.WEIGHTS = ""  # checkpoint; empty: the run's best
     node.BATCH_SIZE = 1  # episodes predicted together
     node.ENCODE_BATCH = 1  # pictures encoded together
@@ -240,18 +294,24 @@ def load_config(path: str | Path, opts: list[str] | tuple[str, ...] = ()) -> Cfg
     """
     file = find_config(path)
     cfg = defaults()
-    for layer, source in _layers(file):
-        if is_published(layer):
-            layer = translate(layer, source)
-        _merge(cfg, layer, source)
     if len(opts) % 2:
         raise InputError(f"--opts takes KEY VALUE pairs, but got {len(opts)} words; the last is {opts[-1]!r}")
-    for key, value in zip(opts[::2], opts[1::2], strict=True):
-        _merge(cfg, _nested(key, _parse(value)), "--opts")
+    named = [(_nested(key, _parse(value)), "--opts") for key, value in zip(opts[::2], opts[1::2], strict=True)]
+    layers = _layers(file) + named
+    for layer, source in layers:
+        if is_published(layer):
+            layer = translate(layer, source, _method_named(layers))
+        _merge(cfg, layer, source)
     if not cfg.NAME:
         cfg.NAME = file.stem
     cfg.freeze()
     return cfg
+
+
+def _method_named(layers: list[tuple[dict[str, Any], str]]) -> str:
+    """METHOD.NAME where a layer of ours says it, which published files do not."""
+    said = [layer["METHOD"]["NAME"] for layer, _ in layers if "NAME" in (layer.get("METHOD") or {})]
+    return str(said[-1]) if said else "sccan"
 
 
 def find_config(path: str | Path) -> Path:

@@ -196,3 +196,56 @@ def test_a_missing_file_is_looked_for_among_those_that_come_with_the_package(tmp
 
 def test_every_default_has_a_plain_type() -> None:
     assert {type(value) for value in flatten(defaults()).values()} <= {str, int, float, bool, tuple}
+
+
+@pytest.mark.parametrize("data", ["pascal", "coco"])
+@pytest.mark.parametrize("fold", range(4))
+@pytest.mark.parametrize("shot", [1, 5])
+@pytest.mark.parametrize("vgg", [False, True])
+def test_our_run_file_of_bam_and_the_published_file_mean_the_same(
+    tmp_path: Path, data: str, fold: int, shot: int, vgg: bool
+) -> None:
+    text = (
+        published(data, 50, fold, shot).replace("vgg: False", f"vgg: {vgg}").replace("batch_size: 2", "batch_size: 8")
+    )
+    if data == "coco":
+        text = text.replace("473", "641")
+    (tmp_path / "theirs.yaml").write_text(text)
+    name = f"{data}_split{fold}_bam_{'vgg16' if vgg else 'resnet50'}{'_5s' if shot == 5 else ''}"
+    ours = flatten(load_config(CONFIG / data / f"{name}.yaml"))
+    read = flatten(load_config(tmp_path / "theirs.yaml", ["METHOD.NAME", "bam", "NAME", name]))
+    apart = {key for key in ours.keys() | read.keys() if ours.get(key) != read.get(key)}
+    assert apart <= {"DATA.TRAIN_LIST", "DATA.VAL_LIST", "TEST.WEIGHTS", "DATA.FOLD_RULE", "METHOD.BAM.BASE"}
+    folder = "vgg" if vgg else "resnet50"
+    assert read["METHOD.BAM.BASE"] == f"initmodel/PSPNet/{data}/split{fold}/{folder}/best.pth"
+
+
+@pytest.mark.parametrize(("data", "index_split", "encoder"), [("pascal", 0, 2.5e-4), ("coco", -1, 2.5e-3)])
+def test_our_run_file_of_the_base_learner_and_the_published_file_mean_the_same(
+    tmp_path: Path, data: str, index_split: int, encoder: float
+) -> None:
+    text = published(data, 50, 2, 1)
+    changes = {
+        "473": "417",
+        "base_lr: 0.005": "base_lr: 2.5e-4",
+        "index_split: -1": f"index_split: {index_split}",
+        "epochs: 200": "epochs: 100",
+        "epochs: 50": "epochs: 20",
+        "SubEpoch_val: True": "SubEpoch_val: False",
+    }
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (tmp_path / "theirs.yaml").write_text(text)
+    (tmp_path / "mine.yaml").write_text("_BASE_: theirs.yaml\nMETHOD: {NAME: pspnet}\nTRAIN: {SCALE: [0.5, 2.0]}\n")
+    name = f"{data}_split2_resnet50_base"
+    ours = flatten(load_config(CONFIG / data / f"{name}.yaml"))
+    read = flatten(load_config(tmp_path / "mine.yaml", ["NAME", name, "TRAIN.BATCH_SIZE", "12"]))
+    apart = {key for key in ours.keys() | read.keys() if ours.get(key) != read.get(key)}
+    assert apart <= {"DATA.TRAIN_LIST", "DATA.VAL_LIST", "TEST.WEIGHTS", "DATA.FOLD_RULE"}
+    assert (read["OPTIM.encoder.LR"], read["OPTIM.head.LR"]) == (encoder, 2.5e-3)
+
+
+def test_a_published_file_cannot_be_a_classifiers(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(published("pascal", 50, 0, 1))
+    with pytest.raises(InputError, match="is a published configuration, which METHOD.NAME 'can' has none of"):
+        load_config(tmp_path / "a.yaml", ["METHOD.NAME", "can"])

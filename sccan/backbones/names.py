@@ -19,7 +19,8 @@ class NameTable:
         """
         Args:
             pairs: see above; the first entry that fits a name decides.
-            doubled: beginnings of published names that repeat a tensor which stands under another name as well.
+            doubled: beginnings of published names to leave out: they repeat a tensor which stands under another name
+                as well, or the published code never uses them.
         """
         self.pairs, self.doubled = tuple(pairs), tuple(doubled)
 

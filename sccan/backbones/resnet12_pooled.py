@@ -19,7 +19,9 @@ class PooledResNet12(Backbone):
     """Stages of one three-convolution block each, without a stem; pooling at the end of a block makes the stride.
 
     Pictures of 84x84 become maps of 11x11: the first three blocks halve, rounding up, and the last does not pool.
-    Parameter names are the published ones, the counter of every block included.
+    The same network without dropping, and with pooling that rounds down to maps of 10x10, is DeepBDC's (CVPR 2022),
+    which the SpatialFormer family trains. Parameter names are the published ones, the counter of every block included
+    (DeepBDC's has none).
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class PooledResNet12(Backbone):
         *,
         widths: Sequence[int] = (64, 160, 320, 640),
         strides: Sequence[int] = (2, 2, 2, 1),
+        round_up: bool = True,
         drop_rate: float = 0.1,
         block_size: int = 5,
         ramp: int = 40_000,
@@ -36,6 +39,7 @@ class PooledResNet12(Backbone):
         Args:
             widths: channels of each stage.
             strides: size of each stage's pooling window; 1: none.
+            round_up: pool what is left over at the border of an odd map as well.
             drop_rate: in training, share of the elements dropped in the first half of the stages, and of the area
                 dropped as squares in the second half.
             block_size: side of those squares, in cells.
@@ -59,6 +63,7 @@ class PooledResNet12(Backbone):
                 channels,
                 width,
                 pool,
+                round_up=round_up,
                 drop_rate=drop_rate,
                 block_size=block_size if 2 * number > len(widths) else 0,
                 ramp=ramp,
@@ -91,6 +96,7 @@ class PooledBlock(nn.Module):
         channels: int,
         pool: int,
         *,
+        round_up: bool,
         drop_rate: float,
         block_size: int,
         ramp: int,
@@ -98,7 +104,8 @@ class PooledBlock(nn.Module):
     ) -> None:
         """`block_size` 0 drops single elements; the other arguments are those of `PooledResNet12`."""
         super().__init__()
-        self.pool, self.drop_rate, self.block_size = pool, drop_rate, block_size
+        self.pool, self.round_up = pool, round_up
+        self.drop_rate, self.block_size = drop_rate, block_size
         self.ramp, self.count_evaluation = ramp, count_evaluation
         self.conv1, self.bn1 = _conv3x3(in_channels, channels), nn.BatchNorm2d(channels)
         self.conv2, self.bn2 = _conv3x3(channels, channels), nn.BatchNorm2d(channels)
@@ -114,7 +121,7 @@ class PooledBlock(nn.Module):
         out = F.leaky_relu(self.bn2(self.conv2(out)), SLOPE)
         out = F.leaky_relu(self.bn3(self.conv3(out)) + self.downsample(x), SLOPE)
         if self.pool > 1:
-            out = F.max_pool2d(out, self.pool, ceil_mode=True)
+            out = F.max_pool2d(out, self.pool, ceil_mode=self.round_up)
         return self._dropped(out) if self.training and self.drop_rate else out
 
     def _dropped(self, maps: Tensor) -> Tensor:

@@ -61,7 +61,9 @@ class Backbone(nn.Module, ABC):
         self.stage(name)
         names = list(self.stages)
         if name == names[0]:
-            raise InputError(f"{name} is the first stage of {type(self).__name__}; choose one of {', '.join(names[1:])}")
+            raise InputError(
+                f"{name} is the first stage of {type(self).__name__}; choose one of {', '.join(names[1:])}"
+            )
         return names[names.index(name) - 1]
 
     def continued(self, name: str, maps: Tensor) -> Tensor:

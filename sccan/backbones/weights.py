@@ -151,17 +151,19 @@ def _shortened(items: Sequence[str]) -> str:
 
 def _suspicion(own: Iterable[str], state: Iterable[str]) -> str:
     """The likely reason for a mismatch, where names tell it."""
-    want, found = _resnet(own), _resnet(state)
+    want, found = _architecture(own), _architecture(state)
     if want and found and want != found:
         return f" (it holds a {found}, the model is a {want}; choose the file or the depth to match)"
     return ""
 
 
-def _resnet(names: Iterable[str]) -> str:
-    """Which ResNet a set of parameter names describes; nothing where it describes none."""
+def _architecture(names: Iterable[str]) -> str:
+    """Which ResNet or VGG a set of parameter names describes; nothing where it describes none."""
     numbers: dict[int, int] = {}
     bottleneck, deep_stem = False, False
     for name in names:
+        if re.search(r"(?:^|\.)(layer4\.6|features\.40)\.weight$", name):
+            return "VGG-16"
         if match := re.search(r"(?:^|\.)layer([1-4])\.(\d+)\.", name):
             stage, block = int(match[1]), int(match[2])
             numbers[stage] = max(numbers.get(stage, 0), block + 1)

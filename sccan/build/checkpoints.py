@@ -15,6 +15,7 @@ from sccan.build.models import NAME_TABLES
 from sccan.build.pretrained import BEST, check_header, expected_facts
 from sccan.engine.checkpoint import read_header
 from sccan.errors import InputError
+from sccan.segmentation.methods.bam import BAM
 
 
 def checkpoint_path(cfg: CfgNode, given: str = "") -> Path:
@@ -41,7 +42,10 @@ def load_checkpoint(model: nn.Module, cfg: CfgNode, path: Path) -> dict[str, Any
     Raises InputError: it belongs to another method, backbone or fold, or does not fit.
     """
     header = read_header(path) if path.suffix == ".safetensors" else {}
-    check_header(path, header, {"method": cfg.METHOD.NAME, **expected_facts(cfg)})
+    expected = {"method": cfg.METHOD.NAME, **expected_facts(cfg)}
+    if isinstance(model, BAM):
+        expected["shots"] = model.n_shot  # the network that weighs shots knows their number
+    check_header(path, header, expected)
     load_weights(model, path, names=NAME_TABLES.get(cfg.METHOD.NAME))
     return header
 

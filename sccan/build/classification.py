@@ -10,9 +10,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from sccan.backbones.names import NameTable
-from sccan.backbones.resnet12 import StridedResNet12
-from sccan.backbones.stage import Backbone
+from sccan.build.classification_models import BACKBONES, METHODS
 from sccan.build.engine import TrainingJob, evaluator, seeded
 from sccan.classification.accuracy import accuracy
 from sccan.classification.data.datasets import Source, open_splits, require_split
@@ -27,7 +25,6 @@ from sccan.classification.data.episodes import (
 )
 from sccan.classification.data.pictures import Pictures
 from sccan.classification.data.transforms import Augmentation, FixedTransform
-from sccan.classification.methods import can
 from sccan.engine.batches import Batches, BatchTask
 from sccan.engine.distributed import Runtime
 from sccan.episodes.episode import Episode
@@ -40,41 +37,6 @@ SELECTIONS = {
     "test": "accuracy on episodes of the test split (as published)",
 }
 """VALIDATE.SELECT_ON -> how the checkpoint is chosen, in words that go with every result."""
-
-
-def _resnet12(cfg: CfgNode) -> Backbone:
-    node = cfg.BACKBONE.RESNET12
-    return StridedResNet12(stem=node.STEM, widths=node.WIDTHS, strides=node.STRIDES)
-
-
-BACKBONES: dict[str, Callable[[CfgNode], Backbone]] = {"resnet12": _resnet12}
-"""BACKBONE.NAME -> constructor, with norms that learn."""
-
-
-def _can(cfg: CfgNode, backbone: Backbone, n_base: int) -> Method:
-    node, stage = cfg.METHOD.CAN, list(backbone.stages)[-1]
-    height, width = (-(-side // backbone.stages[stage].stride) for side in cfg.PICTURE.SIZE)
-    if not 0 < node.SHARE <= 1:
-        raise InputError(f"METHOD.CAN.SHARE is {node.SHARE}, but a share of the queries lies above 0 and up to 1")
-    return can.CAN(
-        backbone,
-        n_base=n_base,
-        map_size=(height, width),
-        hidden=node.HIDDEN or None,
-        temperature=node.TEMPERATURE,
-        scale=node.SCALE,
-        local_weight=node.LOCAL_WEIGHT,
-        transductive=node.TRANSDUCTIVE,
-        share=node.SHARE,
-        stage=stage,
-    )
-
-
-METHODS: dict[str, Callable[[CfgNode, Backbone, int], Method]] = {"can": _can}
-"""METHOD.NAME -> constructor, given a backbone and the number of base classes."""
-
-NAME_TABLES: dict[str, NameTable] = {"can": can.PUBLISHED_NAMES}
-"""METHOD.NAME -> published parameter names."""
 
 
 def is_classification(cfg: CfgNode) -> bool:
@@ -128,7 +90,7 @@ def fixed_transform(cfg: CfgNode) -> FixedTransform:
 
 def augmentation(cfg: CfgNode) -> Augmentation:
     """The random part of the training transform."""
-    return Augmentation(pad=cfg.PICTURE.PAD, flip=cfg.PICTURE.FLIP, erase=cfg.PICTURE.ERASE)
+    return Augmentation(pad=cfg.PICTURE.PAD, flip=cfg.PICTURE.FLIP, erase=cfg.PICTURE.ERASE, jitter=cfg.PICTURE.JITTER)
 
 
 def episode_shape(cfg: CfgNode) -> EpisodeShape:

@@ -12,7 +12,6 @@ from yacs.config import CfgNode
 from sccan.backbones.weights import load_strict, read_state
 from sccan.build.checkpoints import checkpoint_path, digest
 from sccan.build.classification import (
-    NAME_TABLES,
     build_classifier,
     data_source,
     episode_shape,
@@ -20,6 +19,7 @@ from sccan.build.classification import (
     is_transductive,
     preprocessing,
 )
+from sccan.build.classification_models import CLASSIFIERS, EXCUSED, NAME_TABLES
 from sccan.build.engine import evaluator
 from sccan.classification.data.datasets import open_splits, require_split
 from sccan.classification.data.episodes import ClassificationSource, score_accuracy
@@ -33,9 +33,6 @@ from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest
 from sccan.episodes.plan import EpisodePlan
 from sccan.errors import InputError
 from sccan.method import Method
-
-CLASSIFIER = "classifier.weight"
-"""Name of the parameter whose rows are the base classes."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +108,11 @@ def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
                 "the checkpoint to match"
             )
     state = NAME_TABLES[cfg.METHOD.NAME].ours(read_state(path))
-    if CLASSIFIER not in state:
-        raise InputError(f"{path} is no checkpoint of {cfg.METHOD.NAME}: it holds no {CLASSIFIER}")
-    method = build_classifier(cfg, len(state[CLASSIFIER]))
-    load_strict(method, state, source=str(path))
+    classifier = CLASSIFIERS[cfg.METHOD.NAME]
+    if classifier not in state:
+        raise InputError(f"{path} is no checkpoint of {cfg.METHOD.NAME}: it holds no {classifier}")
+    method = build_classifier(cfg, len(state[classifier]))
+    load_strict(method, state, source=str(path), excused=EXCUSED)
     return method, header
 
 

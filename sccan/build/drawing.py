@@ -19,12 +19,16 @@ from sccan.report.result_page import logged_curve, read_log, result_sections, tr
 from sccan.report.results import Result
 from sccan.segmentation.drawing import draw_episodes
 from sccan.segmentation.iou import episode_iou
+from sccan.segmentation.methods.all_answers import AllAnswers, disagreement_rows
+from sccan.segmentation.methods.bam import BAM
 
 Groups = list[tuple[str, list[EpisodePicture]]]
 
 
 def episode_groups(cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested, *, first: int, shown: int) -> Groups:
     """The worst and the best of the first episodes of a list, and the very first ones, drawn.
+
+    Of BAM also those on which its two learners disagree over most pixels.
 
     Args:
         first: how many episodes are scored for ranking.
@@ -36,6 +40,11 @@ def episode_groups(cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested
     order = episode_iou(rows).argsort().tolist()
     worst, best = order[:shown], order[::-1][:shown]
     chosen = {"Worst": worst, "Best": [i for i in best if i not in worst], "First": list(range(min(shown, len(specs))))}
+    if isinstance(job.method, BAM):
+        run = evaluator(cfg, runtime, progress="comparing the learners")
+        pixels = run(AllAnswers(job.method), tested.source, disagreement_rows)[:, -1]
+        most = pixels.argsort(descending=True, stable=True).tolist()
+        chosen["Learners disagree"] = [i for i in most[:shown] if pixels[i] > 0]
     return [(name, _drawn(cfg, runtime, job, tested, [specs[i] for i in numbers])) for name, numbers in chosen.items()]
 
 

@@ -101,6 +101,7 @@ def optimizer_settings(cfg: CfgNode, model: nn.Module) -> dict[str, OptimizerSet
             schedule=node.SCHEDULE,
             power=node.POWER,
             warmup_steps=node.WARMUP_STEPS,
+            warmup_start=node.WARMUP_START,
             minimum=node.MINIMUM,
             milestones=node.MILESTONES,
             factor=node.FACTOR,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from yacs.config import CfgNode
 
 from sccan.backbones import vgg
@@ -59,7 +59,7 @@ def load_base_learner(cfg: CfgNode, backbone: Backbone, head: nn.Module, base_cl
     Raises InputError: it is missing (the line names the command that makes it), has another backbone, fold or number
         of classes (the line names both), or does not fit otherwise.
     """
-    path = _base_checkpoint(cfg)
+    path = base_checkpoint(cfg)
     state = read_state(path)
     if path.suffix == ".safetensors":
         check_header(path, read_header(path), {"method": "pspnet", **expected_facts(cfg)})
@@ -74,7 +74,11 @@ def load_base_learner(cfg: CfgNode, backbone: Backbone, head: nn.Module, base_cl
     load_strict(nn.ModuleDict({"backbone": backbone, "classifier": head}), state, source=str(path))
 
 
-def _base_checkpoint(cfg: CfgNode) -> Path:
+def base_checkpoint(cfg: CfgNode) -> Path:
+    """The file that METHOD.BAM.BASE names.
+
+    Raises InputError: there is none; the line names the command that makes it.
+    """
     named = cfg.METHOD.BAM.BASE
     if not named:
         raise InputError(

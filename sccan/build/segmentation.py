@@ -17,6 +17,7 @@ from sccan.segmentation.data.datasets import Dataset
 from sccan.segmentation.data.folder import open_dataset
 from sccan.segmentation.data.folds import Fold, base_lists, fold_lists, hold_out, novel_lists
 from sccan.segmentation.data.pictures import PictureStore, SegmentationSource
+from sccan.segmentation.data.prepare.lists import hsnet_items
 from sccan.segmentation.data.scan import build_index
 from sccan.segmentation.data.transforms import FixedTransform
 from sccan.segmentation.protocols import Protocol, protocol
@@ -71,7 +72,8 @@ def open_data(cfg: CfgNode, runtime: Runtime) -> SegmentationData:
         fold = dataset.fold(node.FOLD)
         stores = _stores(cfg, dataset, runtime)
     train_store, test_store = stores
-    train = base_lists(train_store.index, fold, min_pixels=node.MIN_PIXELS, novel_pixels=node.NOVEL_PIXELS)
+    novel_pixels = node.NOVEL_PIXELS or protocol_of(cfg).novel_pixels
+    train = base_lists(train_store.index, fold, min_pixels=node.MIN_PIXELS, novel_pixels=novel_pixels)
     if train_store is test_store or cfg.VALIDATE.HOLD_OUT > 0:
         base_store = train_store
         train.require_items()
@@ -107,7 +109,13 @@ def _stores(cfg: CfgNode, dataset: Dataset, runtime: Runtime) -> tuple[PictureSt
 def protocol_of(cfg: CfgNode) -> Protocol:
     """The protocol named TEST.PROTOCOL with its replaced parts."""
     node = cfg.TEST
-    return protocol(node.PROTOCOL, resize=node.RESIZE, compare_at=node.COMPARE_AT, sampler=node.SAMPLER)
+    parts = {"resize": node.RESIZE, "compare_at": node.COMPARE_AT, "sampler": node.SAMPLER, "shots": node.SHOTS}
+    return protocol(node.PROTOCOL, **parts)
+
+
+def input_side(cfg: CfgNode) -> int:
+    """Side of the network's input in tests: TEST.SIZE, or the protocol's own."""
+    return int(cfg.TEST.SIZE or protocol_of(cfg).input_size(cfg.DATA.NAME))
 
 
 def base_source(cfg: CfgNode, data: SegmentationData, *, n_episodes: int, seed: int) -> SegmentationSource:
@@ -124,6 +132,8 @@ def novel_plan(cfg: CfgNode, data: SegmentationData, *, n_episodes: int, seed: i
         n_episodes=n_episodes,
         seed=seed,
         skip_small=cfg.DATA.SKIP_SMALL_CLASSES,
+        dataset=data.dataset.name,
+        items=hsnet_items(Path(cfg.TEST.ITEMS), data.test_store.index) if cfg.TEST.ITEMS else None,
     )
 
 
@@ -133,8 +143,8 @@ def episode_source(cfg: CfgNode, store: PictureStore, plan: EpisodePlan) -> Segm
 
 
 def input_transform(cfg: CfgNode) -> FixedTransform:
-    """The protocol's resize to TEST.SIZE."""
-    return protocol_of(cfg).transform(cfg.TEST.SIZE)
+    """The protocol's resize to its input."""
+    return protocol_of(cfg).transform(input_side(cfg))
 
 
 def logit_score(cfg: CfgNode) -> LogitScore:

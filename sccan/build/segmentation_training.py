@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from yacs.config import CfgNode
 
 from sccan.build.engine import TrainingJob, evaluator
+from sccan.build.features import encoded_once
 from sccan.build.models import BASE_LEARNERS, build_base_learner, build_method
 from sccan.build.segmentation import (
     SegmentationData,
@@ -19,19 +21,21 @@ from sccan.build.segmentation import (
     logit_score,
     novel_plan,
     open_data,
-    protocol_of,
 )
 from sccan.engine.batches import Batches, BatchSource, BatchTask
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import encode_all
+from sccan.episodes.episode import Features
 from sccan.episodes.index import FoldLists
 from sccan.episodes.plan import TrainingPlan
 from sccan.errors import InputError, nearest
 from sccan.method import Method
 from sccan.segmentation import iou
 from sccan.segmentation.data.fast_transforms import FastTransform
+from sccan.segmentation.data.folds import whole_list
 from sccan.segmentation.data.labels import base_label_table
 from sccan.segmentation.data.object_crops import CropsNearObjects
+from sccan.segmentation.data.pictures import PictureStore
 from sccan.segmentation.data.pixel_batch import PixelBatch
 from sccan.segmentation.data.training import (
     EpisodeDataset,
@@ -67,8 +71,10 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
     known: dict[str, Callable[[], TrainTransform]] = {
         "published": lambda: PublishedTransform(**augmented),
         "fast": lambda: FastTransform(**augmented),
-        "crops": lambda: CropsNearObjects(node.SIZE, near_object=node.OBJECT_CROPS, flip=node.FLIP, any_foreground=base_training),
-        "fixed": lambda: WithoutDraws(protocol_of(cfg).transform(cfg.TEST.SIZE)),
+        "crops": lambda: CropsNearObjects(
+            node.SIZE, near_object=node.OBJECT_CROPS, flip=node.FLIP, any_foreground=base_training
+        ),
+        "fixed": lambda: WithoutDraws(input_transform(cfg)),
     }
     if node.TRANSFORM not in known:
         hint = nearest(node.TRANSFORM, known)
@@ -83,7 +89,8 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
     if cfg.METHOD.NAME in BASE_LEARNERS:
         model = _laid_out(cfg, build_base_learner(cfg, len(data.fold.base)).to(runtime.device))
         task = _base_task(cfg, data, runtime)
-        notes = [_describe("training pictures", data.train), _describe("validation pictures", data.base)]
+        trained, scored = _base_training_lists(cfg, data), _base_validation_lists(cfg, data)[1]
+        notes = [_describe("training pictures", trained), _describe("validation pictures", scored)]
     else:
         method = build_method(cfg, data.fold.base, pretrained=True).to(runtime.device)
         _laid_out(cfg, method)
@@ -123,7 +130,10 @@ def _selection(cfg: CfgNode) -> str:
     }
     if cfg.VALIDATE.SELECT_ON not in words:
         raise InputError(f"VALIDATE.SELECT_ON is {cfg.VALIDATE.SELECT_ON!r}, expected {' or '.join(words)}")
-    return words[cfg.VALIDATE.SELECT_ON] if cfg.METHOD.NAME not in BASE_LEARNERS else "pixel mIoU over base classes"
+    if cfg.METHOD.NAME in BASE_LEARNERS:
+        pictures = {"base": "pictures without novel classes", "test_fold": "the whole test list (as published)"}
+        return f"pixel mIoU over base classes, {pictures[cfg.VALIDATE.SELECT_ON]}"
+    return words[cfg.VALIDATE.SELECT_ON]
 
 
 def _episodic_task(cfg: CfgNode, data: SegmentationData, method: Method, runtime: Runtime) -> BatchTask[Any]:
@@ -175,7 +185,7 @@ def _view_episodes(
     """Episodes from features of fixed views: the plain picture first, then random ones."""
     if cfg.EPISODE.ANNOTATION != "mask":
         raise InputError("TRAIN.CACHE_VIEWS keeps labels of all classes, so EPISODE.ANNOTATION must be 'mask'")
-    plain = WithoutDraws(protocol_of(cfg).transform(cfg.TEST.SIZE))
+    plain = WithoutDraws(input_transform(cfg))
     others = [train_transform(cfg, base_training=True)] * (cfg.TRAIN.CACHE_VIEWS - 1)
     loader = ViewLoader(data.train_store, [plain, *others], seed=cfg.SEED)
     labels: dict[int, torch.Tensor] = {}
@@ -223,9 +233,13 @@ def _episode_validation(
         source = episode_source(cfg, data.test_store, plan)
     classes = sorted({spec.classes[0] for spec in source.specs})
     run, score = evaluator(cfg, runtime, progress="validating"), logit_score(cfg)
+    known: dict[int, Features] = {}
 
     def validate(method: nn.Module) -> dict[str, float]:
-        rows = run(method, source, score)
+        assert isinstance(method, Method)
+        if not known:
+            known.update(encoded_once(cfg, runtime, method, [source]))
+        rows = run(method, source, score, known=known)
         miou = iou.mean_iou(rows, classes)
         return {"score": miou, "miou": miou, "fb_iou": iou.fb_iou(rows)}
 
@@ -235,9 +249,11 @@ def _episode_validation(
 def _base_task(cfg: CfgNode, data: SegmentationData, runtime: Runtime) -> BatchTask[Any]:
     """Pixel classification of the base classes; novel pixels are background, as in BAM's base training."""
     table = base_label_table(data.fold.base)
-    dataset = PixelDataset(data.train_store, data.train, table, train_transform(cfg, base_training=True), seed=cfg.SEED)
+    lists = _base_training_lists(cfg, data)
+    dataset = PixelDataset(data.train_store, lists, table, train_transform(cfg, base_training=True), seed=cfg.SEED)
     source = _batches(cfg, dataset, len(dataset), collate_pixels, runtime)
-    fixed = PixelDataset(data.base_store, data.base, table, WithoutDraws(input_transform(cfg)), seed=cfg.SEED)
+    store, lists = _base_validation_lists(cfg, data)
+    fixed = PixelDataset(store, lists, table, WithoutDraws(input_transform(cfg)), seed=cfg.SEED)
 
     def validate(model: nn.Module) -> dict[str, float]:
         counts = count_pixels(
@@ -261,3 +277,21 @@ def _base_task(cfg: CfgNode, data: SegmentationData, runtime: Runtime) -> BatchT
         return ready.channels_last() if cfg.TRAIN.CHANNELS_LAST else ready
 
     return BatchTask(source, prepare, validate)
+
+
+def _base_training_lists(cfg: CfgNode, data: SegmentationData) -> FoldLists:
+    """The pictures a base learner trains on: those of base classes, or the whole list but for what is held out."""
+    if not cfg.DATA.ALL_PICTURES:
+        return data.train
+    lists = whole_list(data.train_store.index, data.fold, title="the whole training list")
+    if data.base_store is not data.train_store:
+        return lists
+    return lists.select(~np.isin(lists.items, data.base.items))
+
+
+def _base_validation_lists(cfg: CfgNode, data: SegmentationData) -> tuple[PictureStore, FoldLists]:
+    """The pictures a base learner is scored on: those without novel classes, or the whole test list (published)."""
+    _selection(cfg)
+    if cfg.VALIDATE.SELECT_ON == "base":
+        return data.base_store, data.base
+    return data.test_store, whole_list(data.test_store.index, data.fold, title="the whole test list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from yacs.config import CfgNode
 from sccan.backbones.stage import Backbone
 from sccan.build.checkpoints import checkpoint_path, digest, load_checkpoint
 from sccan.build.engine import evaluator
+from sccan.build.features import encoded_once
 from sccan.build.models import build_method, stages_used
 from sccan.build.segmentation import (
     SegmentationData,
     base_source,
     episode_source,
+    input_side,
     logit_score,
     novel_plan,
     open_data,
@@ -25,13 +27,15 @@ from sccan.build.segmentation import (
 )
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import source_revision
-from sccan.episodes.episode import EpisodeSpec
+from sccan.episodes.episode import EpisodeSpec, Features
 from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest
 from sccan.episodes.plan import EpisodePlan
 from sccan.method import Method
 from sccan.report.results import BaselineOutcome, Result, SeedOutcome
 from sccan.segmentation.baselines import compare_with_baselines
+from sccan.segmentation.data.folder import made_as
 from sccan.segmentation.data.pictures import SegmentationSource
+from sccan.segmentation.iou import RATIOS
 from sccan.segmentation.outcomes import baseline_outcome, seed_outcome, spread
 from sccan.segmentation.scoring import HistogramScore
 
@@ -116,21 +120,32 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
     Args:
         sink: gives, for a list of episodes, what gets every batch's outputs (`engine.evaluate`), or None.
     """
-    score = logit_score(cfg)
+    score, protocol = logit_score(cfg), protocol_of(cfg)
+    method = protocol.method(job.method)
     index = job.data.test_store.index
     classes = scored_classes(cfg, job.data, [tested.source.specs for tested in job.tests])
+    known = encoded_once(cfg, runtime, job.method, [tested.source for tested in job.tests])
     seeds: list[SeedOutcome] = []
     for tested in job.tests:
-        run = evaluator(cfg, runtime, progress=f"testing, seed {tested.seed}", sink=sink(tested) if sink else None)
-        rows: Tensor = run(job.method, tested.source, score)
+        drain = sink(tested) if sink else None
+        run = evaluator(cfg, runtime, progress=f"testing, seed {tested.seed}", sink=drain, known=known)
+        rows: Tensor = run(method, tested.source, score)
         seeds.append(
-            seed_outcome(rows, tested.source.specs, index, classes, seed=tested.seed, manifest=tested.manifest)
+            seed_outcome(
+                rows,
+                tested.source.specs,
+                index,
+                classes,
+                seed=tested.seed,
+                manifest=tested.manifest,
+                ratio=RATIOS[protocol.ratio],
+            )
         )
     return Result(
         method=cfg.METHOD.NAME,
         data_set=f"{job.data.dataset.name} ({len(index)} test pictures)",
-        protocol=protocol_of(cfg).name,
-        label_variant="",
+        protocol=protocol.name,
+        label_variant=made_as(job.data.dataset, index),
         fold=job.data.fold.number,
         shots=cfg.EPISODE.SHOTS,
         seeds=seeds,
@@ -140,21 +155,30 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
         checkpoint=str(job.checkpoint),
         checkpoint_digest=digest(job.checkpoint),
         code_revision=source_revision() or "",
-        baselines=_baselines(cfg, runtime, job, classes) if cfg.TEST.BASELINES else (),
-        extra={"backbone": cfg.BACKBONE.NAME, "input_size": cfg.TEST.SIZE, "processes": runtime.world_size},
+        baselines=_baselines(cfg, runtime, job, classes, known) if cfg.TEST.BASELINES else (),
+        extra={"backbone": cfg.BACKBONE.NAME, "input_size": input_side(cfg), "processes": runtime.world_size},
     )
 
 
-def _baselines(cfg: CfgNode, runtime: Runtime, job: FoldTest, classes: Sequence[int]) -> list[BaselineOutcome]:
-    """Trivial baselines on the method's own backbone; thresholds come from base-class episodes."""
+def _baselines(
+    cfg: CfgNode, runtime: Runtime, job: FoldTest, classes: Sequence[int], known: Mapping[int, Features]
+) -> list[BaselineOutcome]:
+    """Trivial baselines on the method's own backbone; thresholds come from base-class episodes.
+
+    Args:
+        known: the method's features of the novel episodes' pictures; used again where they hold what is read here.
+    """
     backbone = job.method.get_submodule("backbone")
     assert isinstance(backbone, Backbone)
     base = base_source(cfg, job.data, n_episodes=cfg.TEST.CALIBRATION_EPISODES, seed=cfg.VALIDATE.SEED + 1)
     score = logit_score(cfg)
     prior_stage, cosine_stages = stages_used(cfg)
+    # Numbers mean pictures of the test list; another list for the base classes has numbers of its own.
+    held = set(next(iter(known.values())).maps) if known and job.data.base_store is job.data.test_store else set()
+    usable = known if {prior_stage, *cosine_stages} <= held else {}
     results = compare_with_baselines(
         backbone,
-        evaluator(cfg, runtime, progress="trivial baselines"),
+        evaluator(cfg, runtime, progress="trivial baselines", known=usable),
         base=base,
         base_classes=sorted({spec.classes[0] for spec in base.specs}),
         novel=[tested.source for tested in job.tests],

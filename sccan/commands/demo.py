@@ -1,26 +1,17 @@
 """The whole way on the embedded data set: data, base learner, SCCAN, test, report."""
 
-import json
 import time
 from pathlib import Path
+from typing import Any
 
-from sccan.build.drawing import episode_groups, write_report
-from sccan.build.engine import run_folder
-from sccan.build.testing import open_test, run_test
-from sccan.commands import generate_shapes, train
+from sccan.commands import generate_shapes
 from sccan.commands.entry import parser
-from sccan.commands.test import results_folder
-from sccan.config import load_config
-from sccan.engine.distributed import start
-from sccan.engine.run import LOG, SETTINGS
-from sccan.errors import InputError
+from sccan.commands.pipeline import run_files
 from sccan.report.files import write_text_atomically
-from sccan.report.results import Result, fold_table, write_result
+from sccan.report.results import fold_table
 from sccan.report.tables import duration
 
 N_FOLDS = 4
-SHOWN = 6
-RANKED = 200
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,10 +21,9 @@ def main(argv: list[str] | None = None) -> int:
         "the novel classes beside trivial baselines, and write a report.",
         "  sccan demo\n  sccan demo --all-folds",
     )
-    command.add_argument(
-        "--fold", type=int, default=0, choices=range(N_FOLDS), help="which classes are novel (default: 0)"
-    )
-    command.add_argument("--all-folds", action="store_true", help="every fold in turn, and one table of all")
+    folds = command.add_mutually_exclusive_group()
+    folds.add_argument("--fold", type=int, default=0, choices=range(N_FOLDS), help="novel classes (default: fold 0)")
+    folds.add_argument("--all-folds", action="store_true", help="every fold in turn, and one table of all")
     command.add_argument("--data", type=Path, default=Path("data/shapes"), help="folder of the data set")
     command.add_argument("--output", type=Path, default=Path("runs"), help="folder of the run folders")
     command.add_argument("--train", type=int, default=4000, help="training pictures (default: 4000)")
@@ -46,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     began = time.monotonic()
     numbers = {"--train": args.train, "--test": args.test, "--size": args.size}
     generate_shapes.main([str(args.data), *(word for name, value in numbers.items() for word in (name, str(value)))])
-    folds = range(N_FOLDS) if args.all_folds else [args.fold]
-    records = [_fold(fold, args.data, args.output, args.opts) for fold in folds]
+    places = ["DATA.ROOT", str(args.data), "OUTPUT", str(args.output), *args.opts]
+    records = [_fold(fold, args.output, places) for fold in (range(N_FOLDS) if args.all_folds else [args.fold])]
     if args.all_folds:
         table = fold_table(records)
         print(f"\n{table.text()}")
@@ -56,35 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _fold(fold: int, data: Path, output: Path, opts: list[str]) -> dict[str, object]:
+def _fold(fold: int, output: Path, opts: list[str]) -> dict[str, Any]:
     """Base learner, SCCAN, test and report of one fold; the record of the result."""
-    places = ["DATA.ROOT", str(data), "OUTPUT", str(output), *opts]
-    base = f"shapes_split{fold}_base"
-    _train(f"config/shapes/{base}.yaml", places)
-    config = f"config/shapes/shapes_split{fold}.yaml"
-    meta = [*places, "BACKBONE.WEIGHTS", str(output / base)]
-    _train(config, meta)
-    result, folder = _test(config, meta)
-    print(f"\n{result.text()}\n")
-    return json.loads((folder / "results.json").read_text())
-
-
-def _train(config: str, opts: list[str]) -> None:
-    """Train, or go on with what an earlier call began; nothing happens where it was finished."""
-    folder = run_folder(load_config(config, opts))
-    resume = ["--resume"] if (folder / SETTINGS).is_file() else []
-    if train.main([*resume, f"--config={config}", "--opts", *opts]) != 0:
-        raise InputError(f"the training of {folder} was stopped; the same command goes on with it")
-
-
-def _test(config: str, opts: list[str]) -> tuple[Result, Path]:
-    cfg = load_config(config, opts)
-    with start(cfg.DEVICE) as runtime:
-        job = open_test(cfg, runtime)
-        result = run_test(cfg, runtime, job)
-        folder = results_folder(cfg)
-        write_result(folder, result)
-        groups = episode_groups(cfg, runtime, job, job.tests[0], first=RANKED, shown=SHOWN)
-        page = write_report(run_folder(cfg) / "report.html", result, groups, run_folder(cfg) / LOG)
-    print(f"report: {page}")
-    return result, folder
+    name = f"shapes_split{fold}"
+    configs = [f"config/shapes/{name}_base.yaml", f"config/shapes/{name}.yaml"]
+    # The base learner starts from nothing: only the method is told where its backbone lies.
+    return run_files(configs, opts, method_opts=["BACKBONE.WEIGHTS", str(output / f"{name}_base")])

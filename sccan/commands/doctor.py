@@ -74,6 +74,7 @@ def check_config(path: Path, opts: list[str], question: Question) -> list[Findin
     from dataclasses import replace
 
     from sccan.build.classification import is_classification
+    from sccan.build.segmentation import protocol_of
     from sccan.commands.doctor_machine import check_device, check_disk, check_versions, check_weights
     from sccan.config import load_config
 
@@ -91,7 +92,7 @@ def check_config(path: Path, opts: list[str], question: Question) -> list[Findin
             fold=node.FOLD,
             n_shot=cfg.EPISODE.SHOTS,
             min_pixels=node.MIN_PIXELS,
-            novel_pixels=node.NOVEL_PIXELS,
+            novel_pixels=node.NOVEL_PIXELS or protocol_of(cfg).novel_pixels,
             skip_small=node.SKIP_SMALL_CLASSES,
         )
         settings = {

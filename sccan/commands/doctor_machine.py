@@ -14,7 +14,8 @@ from yacs.config import CfgNode
 
 from sccan.backbones.torchvision_resnet import DEPTHS
 from sccan.build.classification import is_classification
-from sccan.build.models import BASE_LEARNER, build_backbone, load_backbone
+from sccan.build.models import BASE_LEARNERS, build_backbone
+from sccan.build.pretrained import base_checkpoint, load_backbone
 from sccan.errors import InputError
 from sccan.report.findings import Finding
 
@@ -31,8 +32,10 @@ def check_weights(cfg: CfgNode) -> list[Finding]:
     name, weights = cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS
     if is_classification(cfg):
         return []
+    if cfg.METHOD.NAME == "bam":
+        return [_check_base_learner(cfg)]
     if not weights:
-        if cfg.METHOD.NAME == BASE_LEARNER:
+        if cfg.METHOD.NAME in BASE_LEARNERS:
             return [Finding("note", "backbone weights", f"none: {name} starts from random weights")]
         advice = "name a file in initmodel/, the run folder of a base learner, or weights of torchvision"
         message = f"BACKBONE.WEIGHTS is empty, but {cfg.METHOD.NAME} keeps its backbone frozen"
@@ -44,10 +47,18 @@ def check_weights(cfg: CfgNode) -> list[Finding]:
             message = f"{weights} of {name} are not here yet; torchvision fetches them from {known[weights]}"
             return [Finding("note", "backbone weights", message, "make sure that address can be reached, or fetch it")]
     try:
-        load_backbone(build_backbone(cfg, trainable=cfg.METHOD.NAME == BASE_LEARNER), name, weights)
+        load_backbone(build_backbone(cfg, trainable=cfg.METHOD.NAME in BASE_LEARNERS), name, weights)
     except InputError as error:
         return [Finding("error", "backbone weights", str(error), "see initmodel/README.md")]
     return [Finding("ok", "backbone weights", f"{weights} fit {name}")]
+
+
+def _check_base_learner(cfg: CfgNode) -> Finding:
+    """Whether METHOD.BAM.BASE is there; whether it fits is seen when the fold is known."""
+    try:
+        return Finding("ok", "base learner", f"{base_checkpoint(cfg)} is there")
+    except InputError as error:
+        return Finding("error", "base learner", str(error), "train the base learner first")
 
 
 def check_disk(cfg: CfgNode) -> list[Finding]:

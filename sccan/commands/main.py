@@ -9,9 +9,11 @@ from sccan.errors import InputError, nearest
 COMMANDS = {
     "train": "train a method or a base backbone from a config",
     "test": "test a run or a checkpoint: mIoU, FB-IoU, intervals, baselines",
+    "test_gfss": "generalised test of BAM: base and novel classes in one label image",
     "visualize": "draw episodes as PNG sheets and one HTML page",
     "evaluate_miou": "score stored predictions without a model",
     "generate_shapes": "write the embedded data set",
+    "pipeline": "several run files in order, the last one tested and reported",
     "demo": "the whole way on the embedded data set: data, base, SCCAN, test, report",
     "prepare": "official archives to a verified data set",
     "prepare_classification": "pictures with one class each, in any known form, to a safe and fast layout",

@@ -25,7 +25,7 @@ def draw_episodes(
     comparison: Comparison,
     device: torch.device,
 ) -> Iterator[EpisodePicture]:
-    """Run a method on episodes one by one and keep pictures, masks, prior (where the method has one) and prediction.
+    """Run a method on episodes one by one and keep pictures, masks, prediction, and prior and maps where the method has them.
 
     Args:
         method: in eval mode, on `device`.
@@ -42,6 +42,7 @@ def draw_episodes(
             state = method.condition(support, episode.support_labels)
             logits = method.predict(query, state)[0, 0]
             prior = _prior(method, query, state)
+            maps = _score_maps(method, query, state)
         seen = pictures[spec.query[0][0]]
         number = spec.classes[0]
         truth = comparison.target(seen.original_label, number)
@@ -59,6 +60,7 @@ def draw_episodes(
             prediction=prediction.numpy(),
             iou=float(episode_iou(row[None])[0]),
             prior=None if prior is None else _of_content(prior, query.image_size, seen.content_size),
+            maps={name: _of_content(scores, query.image_size, seen.content_size) for name, scores in maps.items()},
             support_names=[names[picture] for picture in spec.support[0]],
             query_name=seen.name,
         )
@@ -68,6 +70,12 @@ def _prior(method: Method, query: Features, state: object) -> Tensor | None:
     """The prior mask [h, w] of a method that has one."""
     prior = getattr(method, "prior", None)
     return None if prior is None else prior(query, state)[0, 0, 0].float().cpu()
+
+
+def _score_maps(method: Method, query: Features, state: object) -> dict[str, Tensor]:
+    """Further maps [h, w] of a method that shows what its parts say."""
+    maps = getattr(method, "score_maps", None)
+    return {} if maps is None else {name: value[0, 0, 0].float().cpu() for name, value in maps(query, state).items()}
 
 
 def _of_content(prior: Tensor, input_size: tuple[int, int], content_size: tuple[int, int]) -> np.ndarray:

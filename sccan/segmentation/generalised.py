@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from sccan.episodes.episode import EpisodeSpec, Features
-from sccan.method import Method
+from sccan.episodes.episode import EpisodeSpec
 from sccan.segmentation import iou
 from sccan.segmentation.data.folds import Fold
 from sccan.segmentation.data.labels import base_label_table
 from sccan.segmentation.data.pictures import Picture
-from sccan.segmentation.methods.bam import BAM, BAMState
+from sccan.segmentation.methods.all_answers import unstacked
 from sccan.segmentation.scoring import Comparison
 
 TAU = 0.9
@@ -51,34 +49,9 @@ def _novel(final: Tensor, tau: float) -> Tensor:
     return final.float().softmax(0)[1] > tau
 
 
-class GeneralisedBAM(Method):
-    """BAM whose answer holds both learners' maps, for testing: [B, Q, 2 + N, H, W], the ensemble's two first."""
-
-    def __init__(self, method: BAM) -> None:
-        super().__init__()
-        self.method = method
-
-    def encode(self, images: Tensor) -> Features:
-        return self.method.encode(images)
-
-    def condition(self, support: Features, labels: Tensor) -> BAMState:
-        return self.method.condition(support, labels)
-
-    def predict(self, query: Features, state: BAMState) -> Tensor:
-        answers = self.method.answers(query, state).resized(query.image_size)
-        assert answers.base is not None
-        return torch.cat([answers.final, answers.base], dim=2)
-
-    def loss(self, outputs: Any, episode: Any) -> dict[str, Tensor]:
-        return self.method.loss(outputs, episode)
-
-    def parameter_groups(self) -> dict[str, list[torch.nn.Parameter]]:
-        return self.method.parameter_groups()
-
-
 @dataclass(frozen=True)
 class GeneralisedScore:
-    """Rows (number, class, I_0 .. I_N, U_0 .. U_N) of a batch of answers of `GeneralisedBAM`.
+    """Rows (number, class, I_0 .. I_N, U_0 .. U_N) of a batch of stacked answers (`AllAnswers`).
 
     Attributes:
         comparison: where prediction and label meet.
@@ -93,14 +66,15 @@ class GeneralisedScore:
     tau: float = TAU
 
     def __call__(self, outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
-        """int64 [B, 2 + 2 * (N + 1)] of outputs [B, 1, 2 + N, T, T]."""
+        """int64 [B, 2 + 2 * (N + 1)] of outputs [B, 1, 4 + N, T, T]."""
         pairs = zip(outputs, specs, strict=True)
         return torch.stack([self._row(output[0], spec, pictures[spec.query[0][0]]) for output, spec in pairs])
 
     def _row(self, output: Tensor, spec: EpisodeSpec, picture: Picture) -> Tensor:
         label = picture.original_label
         maps = self.comparison.maps(output.float(), (label.shape[0], label.shape[1]))
-        prediction = self.merge(maps[:2], maps[2:], self.tau)
+        final, _, base = unstacked(maps)
+        prediction = self.merge(final, base, self.tau)
         table = base_label_table(self.fold.base)
         table[spec.classes[0]] = len(self.fold.base) + 1
         target = torch.from_numpy(table[self.comparison.labels(label)]).to(prediction.device)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sccan.segmentation.resize import resize
+from sccan.segmentation.enlarged import convolve_enlarged
 
 DENSE_HEAD_NAMES = (
     *((f"ASPP_meta.layer6_{number}.0.", f"head.aspp.branches.{number}.") for number in range(5)),
@@ -110,9 +110,16 @@ class PyramidHead(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Logits [N, n_classes, H, W] of maps [N, C, H, W]."""
         size = (maps.shape[-2], maps.shape[-1])
-        averages = [F.adaptive_avg_pool2d(maps, side) for side in self.bins]
-        grids = [F.relu(branch(grid)) for branch, grid in zip(self.branches, averages, strict=True)]
-        return self.classify(torch.cat([maps, *(resize(grid, size) for grid in grids)], dim=1))
+        first, *rest = self.classify
+        # The first convolution sees the map and the grids enlarged to its size; the grids' share is had for less.
+        weights = first.weight.split([maps.shape[1], *(branch[0].out_channels for branch in self.branches)], dim=1)
+        hidden = F.conv2d(maps, weights[0], padding=1)
+        for branch, side, weight in zip(self.branches, self.bins, weights[1:], strict=True):
+            grid = F.relu(branch(F.adaptive_avg_pool2d(maps, side)))
+            hidden = hidden + convolve_enlarged(grid, weight, size)
+        for module in rest:
+            hidden = module(hidden)
+        return hidden
 
 
 def _conv3x3(channels: int) -> nn.Conv2d:

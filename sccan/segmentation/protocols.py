@@ -27,8 +27,8 @@ ANY = "*"
 RESIZES: dict[str, Callable[[int], FixedTransform]] = {
     "published": lambda size: KeepAspect(size),
     "keep_aspect": lambda size: KeepAspect(size, multiple=1),
-    "square": lambda size: SquareResize(size),
-    "hsnet": lambda size: SquareResize(size),
+    "square": SquareResize,
+    "hsnet": SquareResize,
 }
 """How a picture becomes the network's square input. published: longer side to the size, sides floored to multiples of
 8, black canvas; keep_aspect: the same without the flooring; square, hsnet: both sides directly, aspect not kept."""
@@ -106,13 +106,16 @@ class Protocol:
             "sampler": dict(SAMPLERS),
             "shots": dict(SHOTS),
         }
-        changed: dict[str, Any] = {p: value for p, value in parts.items() if value and value != getattr(self, p)}
-        for part, value in changed.items():
+        given: dict[str, Any] = {part: value for part, value in parts.items() if value}
+        for part, value in given.items():
             if value not in tables[part]:
                 known = ", ".join(tables[part])
                 raise InputError(
                     f"TEST.{part.upper()} is {value!r}, expected one of {known}{nearest(value, tables[part])}"
                 )
+        changed = {p: v for p, v in given.items() if tables[p][v] is not tables[p][getattr(self, p)]}
+        if self.sampler_on and "sampler" in given:  # said for every data set
+            changed["sampler"] = given["sampler"]
         suffix = "".join(f"+{part}={value}" for part, value in changed.items())
         if "sampler" in changed:
             changed["sampler_on"] = {}

@@ -37,6 +37,9 @@ class Comparison(Protocol):
     def maps(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """Maps of the network [C, T, T] for a picture of `size` (h, w), at the size of the comparison [C, H, W]."""
 
+    def labels(self, label: np.ndarray) -> np.ndarray:
+        """The original label [h, w] at that size, uint8 [H, W]."""
+
     def target(self, label: np.ndarray, number: int) -> np.ndarray:
         """Mask of class `number` in {0, 1, 255} from the original label [h, w], at that size, uint8 [H, W]."""
 
@@ -53,6 +56,9 @@ class OnLabelSquare:
     def maps(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         return on_square(maps, size)[:, : size[0], : size[1]]
 
+    def labels(self, label: np.ndarray) -> np.ndarray:
+        return label
+
     def target(self, label: np.ndarray, number: int) -> np.ndarray:
         return class_mask(label, number)
 
@@ -63,6 +69,9 @@ class WholeOnLabel:
 
     def maps(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         return resize(maps, size)
+
+    def labels(self, label: np.ndarray) -> np.ndarray:
+        return label
 
     def target(self, label: np.ndarray, number: int) -> np.ndarray:
         return class_mask(label, number)
@@ -85,6 +94,9 @@ class ContentOnLabel:
         content = maps[None, :, :rows, :columns]
         return F.interpolate(content, size=size, mode="bilinear", align_corners=False)[0]
 
+    def labels(self, label: np.ndarray) -> np.ndarray:
+        return label
+
     def target(self, label: np.ndarray, number: int) -> np.ndarray:
         return class_mask(label, number)
 
@@ -98,8 +110,11 @@ class AtInputSize:
     def maps(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         return maps
 
+    def labels(self, label: np.ndarray) -> np.ndarray:
+        return self.transform.label(label)
+
     def target(self, label: np.ndarray, number: int) -> np.ndarray:
-        return class_mask(self.transform.label(label), number)
+        return class_mask(self.labels(label), number)
 
 
 @dataclass(frozen=True)

@@ -24,3 +24,8 @@ def test_a_dot_is_a_dot_and_a_beginning_is_at_the_beginning() -> None:
 def test_two_names_that_become_one_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"both be named rest\.x"):
         TABLE.ours({"rest.x": torch.tensor(0), "old.x": torch.tensor(1)})
+
+
+def test_doubled_entries_are_left_out() -> None:
+    table = NameTable([("layer{}.", "stage{}.")], doubled=["encoder."])
+    assert list(table.ours({"layer0.w": torch.tensor(0), "encoder.0.w": torch.tensor(0)})) == ["stage0.w"]

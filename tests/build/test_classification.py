@@ -125,7 +125,7 @@ def test_initial_weights_follow_the_seed_and_leave_the_global_generator_alone(ro
         (("EPISODE.TRAIN_QUERIES", "7"), r"has 7 images of class 1 \(train0\).* but 1 shots and 7 queries need 8"),
         (("VALIDATE.SELECT_ON", "base"), "VALIDATE.SELECT_ON is 'base', expected val or test"),
         (("TRAIN.EPISODES_PER_EPOCH", "0"), "classification draws episodes freely"),
-        (("BACKBONE.NAME", "resnet50"), "expected resnet12 for classification"),
+        (("BACKBONE.NAME", "resnet50"), "expected conv4, resnet12, .* for classification"),
         (("METHOD.CAN.SHARE", "0.0"), "METHOD.CAN.SHARE is 0.0"),
         (("DATA.ROOT", ""), "DATA.ROOT is empty"),
         (("DATA.CLASS_LIST", "fc100"), "does not hold the classes that fc100 lists"),

@@ -97,3 +97,11 @@ def test_only_files_that_name_a_system_are_cases(tmp_path: Path) -> None:
     assert find_cases([tmp_path]) == [tmp_path / "c.json"]
     with pytest.raises(InputError, match="does not exist"):
         find_cases([tmp_path / "none"])
+
+
+def test_a_histogram_is_compared_by_the_pixels_it_counts() -> None:
+    tolerance = {"max_mismatch_share": 0.002}
+    line = compare("prediction_histogram", np.array([501, 299, 200]), [500, 300, 200], tolerance, None)
+    assert line.ok  # one of a thousand pixels moved
+    assert not compare("prediction_histogram", np.array([503, 297, 200]), [500, 300, 200], tolerance, None).ok
+    assert not compare("prediction", np.array([501, 299, 200]), [500, 300, 200], tolerance, None).ok

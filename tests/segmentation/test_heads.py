@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from sccan.segmentation.heads import ASPP, DenseHead
+from sccan.segmentation.heads import ASPP, DenseHead, PyramidHead
 
 
 def test_aspp_branches_are_global_local_and_dilated_in_this_order() -> None:
@@ -33,3 +33,14 @@ def test_channel_dropout_acts_in_training_only() -> None:
     head, maps = DenseHead(8, dropout=0.5), torch.randn(2, 8, 5, 9)
     assert not torch.equal(head.train()(maps), head(maps))
     assert torch.equal(head.eval()(maps), head(maps))
+
+
+def test_the_pyramid_head_is_the_map_beside_its_pooled_grids() -> None:
+    torch.manual_seed(0)
+    head, maps = PyramidHead(8, 3, channels=5, bins=(1, 3)).eval(), torch.randn(2, 8, 9, 7)
+    parts = [maps]
+    for branch, side in zip(head.branches, (1, 3), strict=True):
+        grid = F.relu(branch(F.adaptive_avg_pool2d(maps, side)))
+        parts.append(F.interpolate(grid, (9, 7), mode="bilinear", align_corners=True))
+    torch.testing.assert_close(head(maps), head.classify(torch.cat(parts, 1)))
+    assert head.classify[0].in_channels == 16

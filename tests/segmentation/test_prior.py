@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sccan.segmentation import prior as prior_module
-from sccan.segmentation.prior import max_cosine_prior, prior_support, softmax_prior
+from sccan.segmentation.prior import foreground_only, max_cosine_prior, prior_support, softmax_prior
 
 B, K, Q, C = 2, 3, 2, 7
 QUERY_SIZE, SUPPORT_SIZE = (4, 5), (6, 3)
@@ -113,3 +113,23 @@ def test_a_mask_of_another_size_is_refused() -> None:
     _, support, mask = _inputs()
     with pytest.raises(ValueError, match=r"features are \(6, 3\) but the mask is \(3, 6\)"):
         prior_support(support, mask.transpose(-1, -2))
+
+
+def test_foreground_columns_alone_give_the_same_numbers() -> None:
+    query, support, mask = _inputs()
+    mask[0, 0], mask[1, 2] = 0, 1  # no foreground, and nothing but foreground
+    whole = prior_support(support, mask)
+    few = foreground_only(prior_support(support, mask))
+    torch.testing.assert_close(max_cosine_prior(query, few), max_cosine_prior(query, whole), rtol=0, atol=1e-6)
+    mask[1, 2, :, 2:] = 0
+    few = foreground_only(prior_support(support, mask))
+    assert few.directions.shape[2] == int((mask > 0).flatten(2).sum(-1).max()) + 1 < 18
+
+
+def test_a_masked_out_position_still_counts_with_similarity_zero() -> None:
+    """Where every foreground direction points away from the query, zero is the highest."""
+    support = torch.tensor([[-1.0, 5.0], [0.0, 5.0]]).view(1, 1, 2, 1, 2)
+    mask = torch.tensor([1.0, 0.0]).view(1, 1, 1, 1, 2)
+    query = torch.tensor([[1.0, -1.0, 1.0], [0.0, 0.0, 1.0]]).view(1, 1, 2, 1, 3)
+    out = max_cosine_prior(query, foreground_only(prior_support(support, mask)))
+    torch.testing.assert_close(out.flatten(), torch.tensor([0.0, 1.0, 0.0]))

@@ -73,6 +73,12 @@ def test_a_replaced_sampler_holds_on_every_data_set() -> None:
         assert type(plan) is StratifiedPlan
 
 
+def test_a_part_named_for_every_data_set_is_no_longer_told_by_the_data_set() -> None:
+    row = protocol("hsnet", sampler="hsnet_pairs")
+    plan = row.plan(lists(), n_shot=1, n_episodes=2, seed=0, skip_small=False, dataset="coco")
+    assert type(plan) is HSNetPairs
+
+
 def test_items_of_a_published_list_are_for_hsnet_alone() -> None:
     items = [(3, 1), (4, 1), (2, 1)]
     asked = {"n_shot": 1, "n_episodes": 4, "seed": 0, "skip_small": False, "items": items}
@@ -152,3 +158,4 @@ def test_unknown_names_are_refused(name: str, parts: dict[str, str], line: str) 
 
 def test_a_part_that_is_the_protocols_own_changes_nothing() -> None:
     assert protocol("hsnet", resize="hsnet", compare_at="").name == "hsnet"
+    assert protocol("hsnet", resize="square").name == "hsnet"  # the same resize by its other name

@@ -98,3 +98,15 @@ def test_a_gradient_reaches_the_head_through_stored_features(
     method.loss(method(batch), batch)["total"].backward()
     assert all(p.grad is not None for group in method.parameter_groups().values() for p in group)
     method.zero_grad()
+
+
+def test_batches_carry_base_labels_where_classes_are_given(
+    method: SCCAN, loader: ViewLoader, plan: TrainingPlan
+) -> None:
+    views = encoded(method, loader, plan)
+    base = (1, 2, 3, 4)
+    source = ViewEpisodes(views, plan, n_views=N_VIEWS, batch_size=2, seed=9, base_classes=base)
+    batch = next(source(0, 0))
+    assert batch.query_base_labels is not None
+    for labels, mask, number in zip(batch.query_base_labels, batch.query_labels, batch.classes[:, 0], strict=True):
+        assert torch.equal(labels == base.index(int(number)) + 1, mask == 1)

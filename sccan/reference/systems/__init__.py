@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 
 from sccan.reference.cases import Runner
-from sccan.reference.systems import bam, can, sccan, segmentation_data
+from sccan.reference.systems import amtnet, bam, can, cecnet, dmf, sccan, segmentation_data, spatialformer, tsf
 
 SYSTEMS: Mapping[str, Mapping[str, Runner]] = {
+    "amtnet": amtnet.PARTS,
     "bam": bam.PARTS,
     "can": can.PARTS,
+    "cecnet": cecnet.PARTS,
+    "dmf": dmf.PARTS,
     "sccan": sccan.PARTS,
     "segmentation_data": segmentation_data.PARTS,
+    "spatialformer": spatialformer.PARTS,
+    "tsf": tsf.PARTS,
 }
 """System name -> part name -> runner. A new system adds its file and its line here."""

@@ -19,7 +19,6 @@ from sccan.backbones.stage import Backbone
 from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_strict
 from sccan.episodes.episode import Episode
-from sccan.errors import InputError
 from sccan.reference.cases import Case, Runner
 from sccan.segmentation.data.pixel_batch import PixelBatch
 from sccan.segmentation.generalised import MERGES
@@ -118,18 +117,17 @@ def _pspnet(case: Case, dropout: float = 0.1) -> PSPNet:
     return model.to(case.device)
 
 
-def _bam(case: Case, dropout: float | None = None) -> BAM:
-    """The model of a case; base classes are numbered from 1, in the order of the base learner's outputs."""
+def _bam(case: Case, dropout: float = 0.0) -> BAM:
+    """The model of a case, dropout alike everywhere; base classes are numbered as the base learner's outputs are."""
     config, weights = case.config, case.weights()
     backbone = _backbone(case, FrozenBatchNorm2d)
     n_labels = len(weights["learner_base.1.4.bias"])
-    dropouts = {} if dropout is None else {"feature_dropout": dropout, "head_dropout": dropout}
     model = BAM(
         backbone,
         PyramidHead(
             backbone.stage("layer4").channels,
             n_labels,
-            dropout=0.1 if dropout is None else dropout,
+            dropout=dropout,
             norm_layer=FrozenBatchNorm2d,
         ),
         range(1, n_labels),
@@ -138,7 +136,8 @@ def _bam(case: Case, dropout: float | None = None) -> BAM:
         shot_channels=config["kshot_trans_dim"],
         meta_weight=config["aux_weight1"],
         base_weight=config["aux_weight2"],
-        **dropouts,
+        feature_dropout=dropout,
+        head_dropout=dropout,
     )
     load_strict(model, bam.PUBLISHED_NAMES.ours(weights), source=case.path.name)
     return model.to(case.device)

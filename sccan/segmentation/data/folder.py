@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError, nearest
 from sccan.segmentation.data import labelme
 from sccan.segmentation.data.datasets import CLASS_FILES, DATASETS, Dataset, describe
@@ -28,6 +29,7 @@ from sccan.segmentation.data.folds import FOLD_RULES, Fold
 from sccan.segmentation.data.lists import SUFFIXES, Pairs, read_class_names
 from sccan.segmentation.data.prepare.coco_labels import LabelTask, make_label
 from sccan.segmentation.data.prepare.instances import Instances, read_instances
+from sccan.segmentation.data.prepare.record import label_variant
 from sccan.segmentation.data.prepare.work import in_parallel, is_finished
 from sccan.segmentation.data.scan import cache_folder
 
@@ -79,6 +81,14 @@ class FolderDataset(Dataset):
                 return list(self.everything)
         inside = root / name
         return _listed(inside if inside.is_file() else Path(name), self.everything)
+
+
+def made_as(dataset: Dataset, index: ClassIndex) -> str:
+    """How the label images of a data set were made, for results; ``unknown`` if nobody wrote it down.
+
+    Raises InputError: the record below the root is spoilt.
+    """
+    return dataset.label_variant if isinstance(dataset, FolderDataset) else label_variant(index.root, index.labels[0])
 
 
 def open_dataset(

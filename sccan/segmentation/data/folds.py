@@ -114,6 +114,13 @@ def novel_lists(index: ClassIndex, fold: Fold, *, min_pixels: int = MIN_PIXELS) 
     return fold_lists(index, fold.novel, min_pixels=min_pixels, title=f"fold {fold.number}")
 
 
+def whole_list(index: ClassIndex, fold: Fold, *, title: str) -> FoldLists:
+    """Every picture of a list, whatever it shows: what BAM's base learner is trained and scored on."""
+    pixels = index.counts[:, np.asarray(fold.base)]
+    names = tuple(index.class_names[number - 1] for number in fold.base)
+    return FoldLists(fold.base, np.arange(len(index)), pixels > 0, pixels > 0, names, title)
+
+
 def hold_out(lists: FoldLists, index: ClassIndex, *, share: float, seed: int) -> tuple[FoldLists, FoldLists]:
     """The lists without about `share` of their pictures, and the lists of those.
 

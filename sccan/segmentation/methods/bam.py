@@ -237,12 +237,23 @@ class BAM(Method):
         meta, base = self.meta_logits(query, evidence), self.base_logits(query)
         return BAMOutputs(self.ensemble(meta, self.base_map(base, state, _size(meta)), evidence.factor), meta, base)
 
+    def prior(self, query: Features, state: BAMState) -> Tensor:
+        """Prior mask, shots weighted, [B, Q, 1, h, w] in [0, 1]."""
+        return self.evidence(query, state).prior
+
+    def score_maps(self, query: Features, state: BAMState) -> dict[str, Tensor]:
+        """What either learner takes for an object, [B, Q, 1, h, w] in [0, 1], for looking at."""
+        meta, base = self.meta_logits(query, self.evidence(query, state)), self.base_logits(query)
+        return {"meta learner": meta.softmax(2)[:, :, 1:], "base learner": self.base_map(base, state, _size(meta))}
+
     def evidence(self, query: Features, state: BAMState) -> Evidence:
         """Scene differences, and what the shots say, weighted by them."""
         grams = gram_matrix(self._scene(query))  # [B, Q, C', C']
         difference = scene_difference(grams.unsqueeze(2), state.grams.unsqueeze(1))  # [B, Q, K]
-        several = self.shot_weights is not None and difference.shape[-1] > 1
-        weights = self.shot_weights(difference) if several else torch.ones_like(difference)
+        if self.shot_weights is None or difference.shape[-1] == 1:
+            weights = torch.ones_like(difference)
+        else:
+            weights = self.shot_weights(difference)
         prototype = weights @ state.prototypes  # [B, Q, C]
         first = query.maps[self.merge_stages[0]]
         shots = resize(max_cosine_prior(query.maps[self.prior_stage], state.prior), _size(first))  # [B, Q, K, h, w]

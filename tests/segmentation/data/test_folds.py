@@ -15,6 +15,7 @@ from sccan.segmentation.data.folds import (
     hold_out,
     interleaved_folds,
     novel_lists,
+    whole_list,
 )
 from tests.episodes.made_up import made_up_index
 
@@ -125,3 +126,11 @@ def test_held_out_pictures_are_the_others_and_stay_on_their_side() -> None:
     for share in (0.0, 1.0):
         with pytest.raises(InputError, match="expected a number between 0 and 1"):
             hold_out(lists, index, share=share, seed=3)
+
+
+def test_the_whole_list_holds_every_picture() -> None:
+    index = made_up_index(np.random.default_rng(0).integers(0, 2, (7, 7)))
+    fold = consecutive_folds(index.n_classes, 2)[0]
+    lists = whole_list(index, fold, title="all")
+    assert lists.items.tolist() == list(range(len(index)))
+    assert (lists.present == (index.counts[:, list(fold.base)] > 0)).all()

@@ -70,3 +70,12 @@ def test_colours_change_within_bounds_and_by_channel() -> None:
 def test_quarter_turns_of_oblong_crops_are_refused() -> None:
     with pytest.raises(ValueError, match="quarter turns need square crops"):
         CropsNearObjects((33, 41))
+
+
+def test_objects_are_all_values_or_the_value_one() -> None:
+    two = LABEL.copy()
+    two[60:70, 10:20] = 1
+    for any_value, wanted in ((True, {1, 3}), (False, {1})):
+        crops = CropsNearObjects((33, 41), near_object=1.0, any_foreground=any_value, **PLAIN)  # type: ignore[arg-type]
+        labels = [crops(IMAGE, two, random.Random(seed))[1] for seed in range(60)]
+        assert {value for label in labels for value in label.unique().tolist()} - {0, 255} == wanted

@@ -14,7 +14,7 @@ from sccan.errors import InputError
 from sccan.segmentation.data import scan
 from sccan.segmentation.data.lists import Pairs, read_list
 from sccan.segmentation.data.scan import build_index
-from tests.segmentation.data.conftest import CLASSES
+from tests.segmentation.conftest import CLASSES
 
 
 @pytest.fixture

@@ -161,3 +161,39 @@ def test_empty_lists_are_refused(tiny_index: ClassIndex) -> None:
     lists = fold_lists(tiny_index, (2,), min_pixels=10**9, title="the training list of fold 0")
     with pytest.raises(InputError, match="the training list of fold 0 is empty"):
         PixelDataset(PictureStore(tiny_index), lists, base_label_table((2,)), WithoutDraws(KeepAspect(65)), seed=0)
+
+
+@pytest.mark.parametrize("kind", [PublishedTransform, FastTransform])
+def test_base_labels_of_the_queries_leave_everything_else_as_it_is(tiny_index: ClassIndex, kind: type) -> None:
+    plain, base = episodes(tiny_index, kind(SIZE)), (2, 3, 5, 6, 7, 8)
+    lists = fold_lists(tiny_index, base, min_pixels=500)
+    plan = TrainingPlan(lists, n_shot=2, seed=1, skip_small=True)
+    plain.plan = plan
+    labelled = EpisodeDataset(plain.store, plan, plain.transform, seed=5, base_classes=base)
+    seen = set()
+    for key in KEYS:
+        without, item = plain[key], labelled[key]
+        assert without.query_base_labels is None
+        for one, other in zip(tensors([without]), tensors([item]), strict=True):
+            assert torch.equal(one, other)
+        assert item.query_base_labels is not None
+        own = base.index(int(item.classes[0, 0])) + 1
+        assert torch.equal(item.query_base_labels == own, item.query_labels == 1)
+        assert torch.equal(item.query_base_labels == 255, item.query_labels == 255)
+        seen |= set(item.query_base_labels.unique().tolist())
+    assert len(seen - {0, 255}) > 1
+    batch = prepare_episode(collate_episodes([labelled[key] for key in KEYS[:3]]), "cpu")
+    assert batch.query_base_labels is not None
+    assert batch.query_base_labels.shape == batch.query_labels.shape
+    assert batch.query_base_labels.dtype == torch.int64
+
+
+def test_base_labels_are_those_of_a_table_where_nothing_is_drawn(tiny_index: ClassIndex) -> None:
+    fixed, base = KeepAspect(65), (2, 3, 5, 6, 7, 8)
+    plan = TrainingPlan(fold_lists(tiny_index, base, min_pixels=500), n_shot=1, seed=1, skip_small=True)
+    dataset = EpisodeDataset(PictureStore(tiny_index), plan, WithoutDraws(fixed), seed=5, base_classes=base)
+    for key in KEYS:
+        label = dataset.store.read(plan.episode(*key).query[0][0])[1]
+        found = dataset[key].query_base_labels
+        assert found is not None
+        assert (found[0, 0].numpy() == fixed.label(base_label_table(base)[label])).all()

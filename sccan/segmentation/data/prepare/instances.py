@@ -1,8 +1,8 @@
 """COCO's instance annotations, read without holding the file in memory.
 
 ``instances_train2014.json`` has 0.3 GB of text, several GB once parsed. One pass over it in pieces notes for every
-annotation which picture it belongs to and where its text stands (16 bytes each); whoever paints a picture reads and
-parses just the texts of that picture.
+annotation which picture it belongs to and where its text stands; whoever paints a picture reads and parses just the
+texts of that picture.
 """
 
 from __future__ import annotations

@@ -108,6 +108,17 @@ def test_a_converted_folder_is_taken_over_palette_or_grey(tmp_path: Path, archiv
     assert again.lists == made.lists
 
 
+def test_a_converted_archive_is_taken_over_without_its_rubbish(tmp_path: Path, archives: Path) -> None:
+    members = {f"SegmentationClassAug/{n}.png": made_up.grey_png(label_of(n, rim=False)) for n in ("2008_000019",)}
+    rubbish = {"__MACOSX/SegmentationClassAug/._2008_000019.png": b"x"}
+    archive = made_up.write_zip(tmp_path / "SegmentationClassAug.zip", members | rubbish)
+    root = tmp_path / "root"
+    made = prepare_pascal(root, Sources(voc=archives / "voc.tar", sbd=archive), workers=1)
+    assert made.labels == {"converted": 1, "VOC": 7, "SBD": 0}
+    assert set(labels_in(root)) == {"2008_000019", *VOC_TRAIN, *VOC_VAL}
+    assert made.lists["sbd_data.txt"] == 5  # the converted one, and VOC's own train pictures
+
+
 def test_a_given_selection_is_followed_and_its_missing_pictures_are_named(tmp_path: Path, archives: Path) -> None:
     wanted = tmp_path / "sbd_data.txt"
     names = ["2008_000028", "2008_777777", "2008_000019"]

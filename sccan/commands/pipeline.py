@@ -1,0 +1,77 @@
+"""Several run files one after the other, the last one tested and reported: from nothing to numbers in one command."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sccan.build.drawing import episode_groups, write_report
+from sccan.build.engine import run_folder
+from sccan.build.testing import open_test, run_test
+from sccan.commands import train
+from sccan.commands.entry import parser
+from sccan.commands.test import results_folder
+from sccan.config import load_config
+from sccan.engine.distributed import start
+from sccan.engine.run import LOG, SETTINGS
+from sccan.errors import InputError
+from sccan.report.results import write_result
+
+SHOWN = 6
+RANKED = 200
+
+EXAMPLE = """  python tools/pipeline.py config/coco_mini/coco_mini_split0_base.yaml \\
+      config/coco_mini/coco_mini_split0.yaml --opts DATA.ROOT data/coco_mini"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: everything is trained, tested and drawn; what an earlier call has finished is not done again."""
+    command = parser(
+        "Train several run files in order (a base learner, then the method on top of it), test the last one on its "
+        "novel classes and write a report.",
+        EXAMPLE,
+    )
+    command.add_argument("configs", nargs="+", metavar="CONFIG", help="run files in the order of training")
+    command.add_argument(
+        "--opts", nargs="*", default=[], metavar="KEY VALUE", help="settings that replace those of every run file"
+    )
+    args = command.parse_args(argv)
+    run_files(args.configs, args.opts)
+    return 0
+
+
+def run_files(configs: list[str], opts: list[str], *, method_opts: Sequence[str] = ()) -> dict[str, Any]:
+    """Train every run file, test and report the last; the record of its result.
+
+    Args:
+        configs: run files; a later one may name the run folder of an earlier one as its weights.
+        opts: KEY VALUE pairs for all of them.
+        method_opts: KEY VALUE pairs for the last one alone.
+    """
+    *earlier, last = configs
+    for config in earlier:
+        _train(config, opts)
+    _train(last, [*opts, *method_opts])
+    return _test(last, [*opts, *method_opts])
+
+
+def _train(config: str, opts: list[str]) -> None:
+    """Train, or go on with what an earlier call began; nothing happens where it was finished."""
+    folder = run_folder(load_config(config, opts))
+    resume = ["--resume"] if (folder / SETTINGS).is_file() else []
+    if train.main([*resume, f"--config={config}", "--opts", *opts]) != 0:
+        raise InputError(f"the training of {folder} was stopped; the same command goes on with it")
+
+
+def _test(config: str, opts: list[str]) -> dict[str, Any]:
+    cfg = load_config(config, opts)
+    with start(cfg.DEVICE) as runtime:
+        job = open_test(cfg, runtime)
+        result = run_test(cfg, runtime, job)
+        folder: Path = results_folder(cfg)
+        write_result(folder, result)
+        groups = episode_groups(cfg, runtime, job, job.tests[0], first=RANKED, shown=SHOWN)
+        page = write_report(run_folder(cfg) / "report.html", result, groups, run_folder(cfg) / LOG)
+    print(f"\n{result.text()}\n\nreport: {page}")
+    record: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return record

@@ -1,0 +1,148 @@
+"""Generalised few-shot test of BAM: base and novel classes in one label image."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from torch import Tensor
+from yacs.config import CfgNode
+
+from sccan.build.checkpoints import checkpoint_path, digest, load_checkpoint
+from sccan.build.engine import evaluator, run_folder
+from sccan.build.models import build_method
+from sccan.build.segmentation import SegmentationData, episode_source, logit_score, open_data, protocol_of
+from sccan.commands.entry import add_config_options, parser
+from sccan.config import load_config
+from sccan.engine.distributed import Runtime, start
+from sccan.engine.environment import source_revision
+from sccan.episodes.manifest import manifest_hash
+from sccan.errors import InputError
+from sccan.report.files import write_json
+from sccan.report.tables import Table, count_column, percent, percent_column, text_column
+from sccan.segmentation.data.generalised_plan import GeneralisedPlan
+from sccan.segmentation.generalised import (
+    MERGES,
+    TAU,
+    GeneralisedScore,
+    GeneralisedScores,
+    generalised_scores,
+)
+from sccan.segmentation.iou import Interval, confidence_interval
+from sccan.segmentation.methods.all_answers import AllAnswers
+from sccan.segmentation.methods.bam import BAM
+
+EXAMPLE = """  python tools/test_gfss.py --config=config/pascal/pascal_split0_bam_resnet50.yaml
+  python tools/test_gfss.py --config=config/shapes/shapes_split0_bam.yaml --merge base"""
+
+MEANS = ("novel", "base", "total", "fb_iou")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: tested, results written."""
+    command = parser(
+        "Generalised few-shot test of BAM: every picture of the test list gets base classes and one novel class.",
+        EXAMPLE,
+    )
+    command.add_argument("--weights", default="", help="checkpoint file or run folder (default: the run's best)")
+    command.add_argument(
+        "--merge", choices=MERGES, default="final",
+        help="final: novel where the ensemble is sure, else the base learner; base: the other way round",
+    )  # fmt: skip
+    command.add_argument("--tau", type=float, default=TAU, help=f"when the ensemble is sure (default: {TAU})")
+    command.add_argument("--out", type=Path, default=None, help="folder of the results (default: in the run folder)")
+    add_config_options(command)
+    args = command.parse_args(argv)
+    cfg = load_config(args.config, args.opts)
+    if cfg.METHOD.NAME != "bam":
+        raise InputError(f"METHOD.NAME is {cfg.METHOD.NAME!r}, but only bam has a base learner to merge with; use bam")
+    if not 0 <= args.tau < 1:
+        raise InputError(f"--tau is {args.tau}, expected a probability from 0 up to 1")
+    with start(cfg.DEVICE) as runtime:
+        path = checkpoint_path(cfg, args.weights)
+        data = open_data(cfg, runtime)
+        method = build_method(cfg, data.fold.base, pretrained=False)
+        header = load_checkpoint(method, cfg, path)
+        assert isinstance(method, BAM)
+        tested = AllAnswers(method).to(runtime.device).eval()
+        score = GeneralisedScore(logit_score(cfg).comparison, data.fold, MERGES[args.merge], args.tau)
+        seeds = _test_seeds(cfg, runtime, data, tested, score)
+        folder = args.out or run_folder(cfg) / "results" / f"gfss_{args.merge}_{cfg.EPISODE.SHOTS}shot"
+        if runtime.is_main:
+            facts = {
+                "method": cfg.METHOD.NAME,
+                "backbone": cfg.BACKBONE.NAME,
+                "data": data.dataset.name,
+                "fold": data.fold.number,
+                "shots": cfg.EPISODE.SHOTS,
+                "protocol": f"generalised ({protocol_of(cfg).name})",
+                "merge": args.merge,
+                "tau": args.tau,
+                "checkpoint": str(path),
+                "checkpoint_digest": digest(path),
+                "selection": header.get("selection", "unknown (the checkpoint does not say)"),
+                "code_revision": source_revision() or "",
+            }
+            write_json(folder / "results.json", facts | _record(seeds))
+            print(_text(data, seeds))
+            print(f"results: {folder}")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedScores:
+    """Scores of one seed's episodes, with the hash of their manifest."""
+
+    seed: int
+    manifest: str
+    episodes: int
+    scores: GeneralisedScores
+
+
+def _test_seeds(
+    cfg: CfgNode, runtime: Runtime, data: SegmentationData, method: AllAnswers, score: GeneralisedScore
+) -> list[SeedScores]:
+    protocol = protocol_of(cfg)
+    n_episodes = cfg.TEST.EPISODES or protocol.n_episodes(data.dataset.name)
+    index, found = data.test_store.index, []
+    for seed in cfg.TEST.SEEDS or protocol.seeds:
+        plan = GeneralisedPlan(index, data.fold, n_shot=cfg.EPISODE.SHOTS, n_episodes=n_episodes, seed=seed)
+        source = episode_source(cfg, data.test_store, plan)
+        rows: Tensor = evaluator(cfg, runtime, progress=f"testing, seed {seed}")(method, source, score)
+        scores = generalised_scores(rows, data.fold)
+        found.append(SeedScores(seed, manifest_hash(source.specs, index), len(rows), scores))
+    return found
+
+
+def _intervals(seeds: list[SeedScores]) -> dict[str, Interval]:
+    return {name: confidence_interval([getattr(entry.scores, name) for entry in seeds]) for name in MEANS}
+
+
+def _record(seeds: list[SeedScores]) -> dict[str, object]:
+    means = {
+        name: {"mean": value.mean, "half_width": value.half_width if len(seeds) > 1 else None}
+        for name, value in _intervals(seeds).items()
+    }
+    entries = [dataclasses.asdict(entry) for entry in seeds]
+    return {"means": means, "seeds": entries}
+
+
+def _text(data: SegmentationData, seeds: list[SeedScores]) -> str:
+    """A row per class, the mean over seeds of its IoU, and the means with their intervals."""
+    names = data.dataset.class_names
+    rows = [
+        (
+            number,
+            names[number - 1],
+            "novel" if number in data.fold.novel else "base",
+            sum(entry.scores.per_class[number] for entry in seeds) / len(seeds),
+        )
+        for number in seeds[0].scores.per_class
+    ]
+    columns = [count_column("class"), text_column("name"), text_column("kind"), percent_column("IoU")]
+    lines = [Table(columns, rows).text()]
+    for name, value in _intervals(seeds).items():
+        spread = f" +- {percent(value.half_width)}" if len(seeds) > 1 else ""
+        lines.append(f"{name:<7} {percent(value.mean)}{spread}")
+    lines.append(f"{seeds[0].episodes} episodes for each of {len(seeds)} seeds")
+    return "\n".join(lines)

@@ -1,0 +1,361 @@
+"""Reference cases of TasNet: which part of ours answers which case.
+
+Weights come under their published names and pass through the same name table as a user's checkpoint. Rows of an
+episode are shot-major: row r is of way r mod N, and the first N * K rows are the support set.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sccan.backbones.resnet12_pooled import PooledResNet12
+from sccan.backbones.stage import Backbone
+from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
+from sccan.backbones.weights import load_strict
+from sccan.classification.accuracy import mean_and_interval
+from sccan.classification.class_words import cifar_words, class_vectors, mini_words, tiered_words
+from sccan.classification.clusters import drawn_prototypes
+from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.heads import class_means, cosine_scores
+from sccan.classification.methods.tasnet import (
+    PUBLISHED_NAMES,
+    TasNet,
+    TasNetState,
+    concatenated,
+    euclidean_scores,
+    fused,
+    unit_pixels,
+)
+from sccan.classification.word_learner import FitSettings, WordLearner, word_loss
+from sccan.episodes.episode import Features
+from sccan.episodes.shot_major import shot_major_episodes
+from sccan.reference import fill
+from sccan.reference.cases import Case, Runner
+
+RECORDED_STEPS = [0, 1, 2, 5, 10, 20, 50, 99]
+CONSTANTS = {"res12": "miniimagenet", "wrn28": "imagenet"}
+COUNTERS = ("*num_batches_tracked",)
+
+
+def run_backbone(case: Case) -> dict[str, Any]:
+    """The maps of every stage and the pooled features, in eval mode."""
+    backbone, last = _backbone(case.config["model"])
+    load_strict(backbone, case.weights(), source=case.path.name, excused=COUNTERS)
+    backbone.to(case.device).eval()
+    with torch.inference_mode():
+        maps = backbone(case.tensor("images"))
+    return {"features": _pooled(maps[last]), **maps}
+
+
+def run_pretrain_steps(case: Case) -> dict[str, Any]:
+    """Steps of base-class training: losses, first gradients, and norms of weights and statistics afterwards."""
+    model = _PreTraining(case).to(case.device).train()
+    rate = float(_match(r"lr ([\d.]+)", case.config["optimizer"]))
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    results: dict[str, Any] = {}
+    losses = []
+    for number in range(sum(name.startswith("images") for name in case.inputs)):
+        logits = model(case.tensor(f"images{number}"))
+        loss = F.cross_entropy(logits, case.tensor(f"labels{number}"))
+        optimizer.zero_grad()
+        loss.backward()
+        if number == 0:
+            results |= {"logits": logits.detach(), "grad_norms": _norms(_named(model, gradients=True), _listed(case))}
+        losses.append(loss.item())
+        optimizer.step()
+    state = model.state_dict()
+    running = _listed(case, "running_norms")
+    return results | {
+        "losses": losses,
+        "running_norms": _norms(state, running),
+        "weight_norms": _norms(_named(model), _listed(case)),
+    }
+
+
+def run_prototypes(case: Case) -> dict[str, Any]:
+    """The prototype baseline: in eval mode with and without unit pixels, and one training step."""
+    backbone, last = _backbone(case.config["model"])
+    load_strict(backbone, _ours(case.weights()), source=case.path.name, excused=COUNTERS)
+    backbone.to(case.device)
+    way, n_support = case.config["way"], case.config["way"] * case.config["shot"]
+    images = case.tensor("images")
+    labels = torch.arange(len(images), device=images.device) % way
+
+    def scores(pictures: Tensor) -> tuple[Tensor, Tensor]:
+        query = _pooled(backbone(pictures[n_support:])[last])[None]  # queries first, in a batch of their own
+        support = _pooled(backbone(pictures[:n_support])[last])[None]
+        prototypes = class_means(support, labels[None, :n_support], way)
+        return euclidean_scores(prototypes, query)[0], (query @ F.normalize(prototypes, dim=-1).transpose(1, 2))[0]
+
+    backbone.eval()
+    with torch.no_grad():
+        logits, _ = scores(unit_pixels(images))
+        distance, similarity = scores(images)
+    backbone.train()
+    trained, _ = scores(unit_pixels(images))
+    loss = F.cross_entropy(trained, labels[n_support:])
+    loss.backward()
+    gradients = {f"encoder.{name}": value.grad for name, value in backbone.named_parameters()}
+    return {
+        "logits": logits,
+        "preval_distance": distance,
+        "preval_similarity": similarity,
+        "train_loss": loss.item(),
+        "train_logits": trained,
+        "grad_norms": _norms(gradients, _listed(case)),
+        "eval_loss": F.cross_entropy(logits, labels[n_support:]),
+    }
+
+
+def run_fusion(case: Case) -> dict[str, Any]:
+    """Episodes one after another with the fusion head, the word learner carried over."""
+    return _episodes(case, fused)
+
+
+def run_concatenation(case: Case) -> dict[str, Any]:
+    """The same with the concatenation head."""
+    return _episodes(case, concatenated)
+
+
+def run_fusion_meta_steps(case: Case) -> dict[str, Any]:
+    """Training steps of the visual layer with the fusion head."""
+    return _meta_steps(case, fused)
+
+
+def run_concatenation_meta_steps(case: Case) -> dict[str, Any]:
+    """The same with the concatenation head."""
+    return _meta_steps(case, concatenated)
+
+
+def _episodes(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> dict[str, Any]:
+    model, start = _head(case, combine), None
+    training = case.config["mode"] == "train"
+    model.train(training)
+    results: dict[str, Any] = {}
+    for number in range(sum(name.startswith("features") for name in case.inputs)):
+        model.visual.zero_grad()
+        logits, labels, state, query = _episode(case, model, number, start)
+        start = state.learner
+        loss = F.cross_entropy(logits, labels)
+        own = {
+            "logits": logits,
+            "loss": loss,
+            "accuracy": (logits.argmax(-1) == labels).float().mean(),
+            "inner_losses": state.losses[RECORDED_STEPS, 0],
+            "word_norms": [float(one.norm()) for one in (start.weight, start.bias)],
+            "query_words": start(model._vectors(query))[0],
+        }
+        if training:
+            loss.backward()
+            gradients = [value.grad for value in (model.visual.weight, model.visual.bias) if value.grad is not None]
+            own["grad_norms"] = [float(one.norm()) for one in gradients]
+            own["grad_feat_bias"] = gradients[1].clone()
+        results |= {f"episode{number}_{name}": value for name, value in own.items()}
+    return results
+
+
+def _meta_steps(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> dict[str, Any]:
+    model, start = _head(case, combine).train(), None
+    optimizer = torch.optim.Adam(model.visual.parameters(), lr=case.config["vlr"], weight_decay=1e-4)
+    recorded: dict[str, list[float]] = {"losses": [], "accuracies": [], "grad_norms": []}
+    for number in range(sum(name.startswith("features") for name in case.inputs)):
+        logits, labels, state, _ = _episode(case, model, number, start)
+        start = state.learner
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        assert model.visual.weight.grad is not None
+        recorded["losses"].append(loss.item())
+        recorded["accuracies"].append(float((logits.argmax(-1) == labels).float().mean()))
+        recorded["grad_norms"].append(float(model.visual.weight.grad.norm()))
+        optimizer.step()
+    return {**recorded, "feat_bias": model.visual.bias, "feat_weight": model.visual.weight}
+
+
+def _head(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> TasNet:
+    """The head with the case's weights; the backbone is not run, since features are given."""
+    config, weights = case.config, PUBLISHED_NAMES.ours(case.weights())
+    word_size, channels = weights["visual.weight"].shape
+    concatenation = combine is concatenated
+    slow = concatenation and config["dataset"] in ("tiered", "cub")
+    model = TasNet(
+        PooledResNet12(widths=(4, 4, 4, channels)),
+        word_size=word_size,
+        combine=combine,
+        cosine=config["dataset"] == "cub" or slow,
+        visual_share=config["lamda"],
+        fit=published_fit(config["gradlr"], slow=slow),
+        unit_features="rows divided" in config["feature_normalisation"],
+        transductive=config["setting"] == "tran",
+    ).to(case.device)
+    load_strict(model, weights, source=case.path.name, excused=("backbone.*",))
+    return model
+
+
+def published_fit(rate: float, *, slow: bool) -> FitSettings:
+    """The published fit of the words; slow for concatenation on tieredImageNet and CUB."""
+    return FitSettings(rate=rate, factor=0.5, every=50) if slow else FitSettings(rate=rate)
+
+
+def _episode(
+    case: Case, model: TasNet, number: int, start: WordLearner | None
+) -> tuple[Tensor, Tensor, TasNetState, Features]:
+    """Logits [Q, N] and labels of an episode, the state and the queries."""
+    rows, words = (_class_rows(case, f"{kind}{number}") for kind in ("features", "words"))
+    way, n_support = case.config["way"], case.config["way"] * case.config["shot"]
+    labels = torch.arange(len(rows), device=rows.device) % way
+    support, query = (
+        Features({model.stage: part[None, :, :, None, None]}, (84, 84)) for part in (rows[:n_support], rows[n_support:])
+    )
+    state = model.condition(support, labels[None, :n_support], words=words[None, :way].float(), start=start)
+    return model.predict(query, state)[0], labels[n_support:], state, query
+
+
+def _class_rows(case: Case, name: str) -> Tensor:
+    """Rows of made-up features or words, by the rule of their kind."""
+    recipe = case.inputs[name]
+    n_rows, size = recipe["shape"]
+    way, seed = recipe["way"], recipe["seed"]
+    if recipe["kind"] == "class_words":
+        drawn = fill.generator(name, seed)
+        if "uniform" in recipe["rule"]:  # attributes of CUB, percentages
+            words = drawn.uniform(0, 100, (way, size))
+        else:
+            words = recipe["scale"] * drawn.standard_normal((way, size))
+        rows = words[np.arange(n_rows) % way]
+    else:
+        centres = fill.feature(f"{name}.centre", (way, size), seed)[np.arange(n_rows) % way]
+        noise = fill.feature(f"{name}.noise", (n_rows, size), seed)
+        rows = (recipe["scale"] * (centres + recipe["spread"] * noise)).astype(np.float32)
+    return torch.as_tensor(rows).to(case.device)
+
+
+def run_functions(case: Case) -> dict[str, Any]:
+    """Distances, cosines, losses, means, and the accuracy with its interval."""
+    query, proto, features, centres = (case.tensor(n) for n in ("query", "proto", "features", "cluster_centres"))
+    way = case.config["way"]
+    labels = case.tensor("labels").clone()
+    labels[:way] = torch.arange(way)
+    euclidean = euclidean_scores(proto[None], query[None])[0]
+    means = class_means(features[None], labels[None], way)[0]
+    recipe = case.inputs["accuracies"]
+    drawn = fill.generator("accuracies", recipe["seed"]).uniform(recipe["low"], recipe["high"], recipe["shape"])
+    return {
+        "euclidean": euclidean,
+        "cosine": cosine_scores(proto[None], query[:, None], 1.0),
+        "emb_loss": word_loss(query[:way], proto),
+        "class_means": means,
+        "updated_prototypes": drawn_prototypes(means, centres),
+        "accuracy": (euclidean.argmax(-1) == case.tensor("query_labels")).float().mean(),
+        "interval": mean_and_interval(drawn),
+    }
+
+
+def run_label_embeddings(case: Case) -> dict[str, Any]:
+    """Words of class names, per data set."""
+    seed = case.inputs["glove"]["seed"]
+    vocabulary = {
+        word: fill.generator(f"glove.{word}", seed).standard_normal(300) for word in case.config["vocabulary"]
+    }
+    kinds = {"mini": ("miniImageNet", mini_words), "tiered": ("tieredImageNet", tiered_words)}
+    kinds |= {"cifar": ("CIFAR", cifar_words)}
+    return {
+        f"f64_{name}": class_vectors(case.config[listed], vocabulary, words, zero_unknown=name == "mini")
+        for name, (listed, words) in kinds.items()
+    }
+
+
+def run_eval_transform(case: Case) -> dict[str, Any]:
+    """Enlarged to 92 and cut to 84, with the constants of either backbone."""
+    noise = fill.image("pictures", (2, 3, 84, 84), case.inputs["pictures"]["seed"])
+    pictures = np.clip(np.round(128 + 50 * noise), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    results = {}
+    for name in case.config["backbones"]:
+        transform = FixedTransform(resize=(92, 92), filter="bilinear", constants=CONSTANTS[name])
+        results[name] = torch.stack([transform(picture) for picture in pictures])
+    return results
+
+
+def run_sampler(case: Case) -> dict[str, Any]:
+    """The published sampler from torch's generator."""
+    config = case.config
+    labels = fill.generator("permutation", case.inputs["permutation"]["seed"]).permutation(np.repeat(range(12), 30))
+    episodes = shot_major_episodes(
+        torch.from_numpy(labels),
+        n_episodes=config["n_batch"],
+        n_way=config["n_cls"],
+        per_class=config["n_per"],
+        generator=torch.Generator().manual_seed(int(_match(r"manual_seed\((\d+)\)", config["seed"]))),
+    )
+    return {"indices": torch.stack(list(episodes))}
+
+
+def _backbone(name: str) -> tuple[Backbone, str]:
+    """A published backbone and its last stage; dropout as in the cases, which have none."""
+    if name == "res12":
+        return PooledResNet12(strides=(2, 2, 2, 2), round_up=False, drop_rate=0), "layer4"
+    return RawShortcutWideResNet(dropout=0), "normed"
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    """Means over positions, [n, C], added up as the published average pooling adds them."""
+    return F.avg_pool2d(maps, (maps.shape[-2], maps.shape[-1])).flatten(1)
+
+
+class _PreTraining(nn.Module):
+    """Encoder and linear classifier."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.encoder, self.last = _backbone(case.config["model"])
+        self.pre_fc = nn.Sequential(nn.Linear(640, case.config["classes"]))
+        load_strict(self, case.weights(), source=case.path.name, excused=COUNTERS)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pre_fc(_pooled(self.encoder(images)[self.last]))
+
+
+def _ours(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("backbone."): value for name, value in PUBLISHED_NAMES.ours(weights).items()}
+
+
+def _named(model: nn.Module, *, gradients: bool = False) -> dict[str, Any]:
+    return {name: value.grad if gradients else value for name, value in model.named_parameters()}
+
+
+def _listed(case: Case, output: str = "grad_norms") -> list[str]:
+    """The names that an output stands for, as its description lists them."""
+    return json.loads(_match(r"(\[.*\])", case.data["outputs"][output]["what"]))
+
+
+def _norms(tensors: dict[str, Any], names: list[str]) -> list[float]:
+    return [float(tensors[name].detach().double().norm()) for name in names]
+
+
+def _match(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    assert found is not None, f"{text!r} holds nothing like {pattern}"
+    return found[1]
+
+
+PARTS: dict[str, Runner] = {
+    "backbone": run_backbone,
+    "pretrain_steps": run_pretrain_steps,
+    "prototype_baseline": run_prototypes,
+    "fusion": run_fusion,
+    "concat": run_concatenation,
+    "fusion_meta_steps": run_fusion_meta_steps,
+    "concat_meta_steps": run_concatenation_meta_steps,
+    "functions": run_functions,
+    "label_embeddings": run_label_embeddings,
+    "eval_transform": run_eval_transform,
+    "sampler": run_sampler,
+}

@@ -1,0 +1,129 @@
+"""tSF and its relatives from a run file to a result, and settings that cannot be."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sccan.build.classification import build_classifier
+from sccan.build.classification_models import NAME_TABLES
+from sccan.build.classification_testing import load_classifier
+from sccan.classification.base_tasks import LEARNED_WEIGHTS
+from sccan.classification.data.pictures import SPLITS
+from sccan.classification.data.prepared import write_prepared
+from sccan.commands import test as test_command
+from sccan.commands import train as train_command
+from sccan.config import load_config
+from sccan.engine.optimizers import OptimizerSettings, rate
+from sccan.errors import InputError
+from tests.classification.made_up import made_up_pictures
+
+SIZES = (7, 9, 8, 7, 10, 12)
+METHODS = ("cecnet", "spatialformer", "tsf")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    splits = {split: made_up_pictures(SIZES[: 6 - n], (20, 20), split, split) for n, split in enumerate(SPLITS)}
+    write_prepared(folder, splits, {"name": "noise", "class_list": ""})
+    return folder
+
+
+def _options(root: Path, out: Path, *more: str) -> list[str]:
+    settings = {
+        "DATA.ROOT": root,
+        "DATA.NAME": "noise",
+        "DATA.CLASS_LIST": "",
+        "DATA.WORKERS": 0,
+        "OUTPUT": out,
+        "DEVICE": "cpu",
+        "BACKBONE.RESNET12.STEM": 4,
+        "BACKBONE.RESNET12.WIDTHS": "(4, 4, 6, 8)",
+        "BACKBONE.RESNET12_POOLED.WIDTHS": "(4, 4, 6, 8)",
+        "PICTURE.SIZE": "(20, 20)",
+        "PICTURE.PAD": 2,
+        "EPISODE.WAYS": 3,
+        "EPISODE.QUERIES": 4,
+        "EPISODE.TRAIN_QUERIES": 2,
+        "TRAIN.EPOCHS": 1,
+        "TRAIN.EPISODES_PER_EPOCH": 4,
+        "TRAIN.BATCH_SIZE": 2,
+        "VALIDATE.EPISODES": 3,
+        "VALIDATE.EVERY": 1.0,
+        "TEST.EPISODES": 4,
+        "TEST.BATCH_SIZE": 2,
+    }
+    return [str(word) for pair in settings.items() for word in pair] + list(more)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_from_a_run_file_to_a_result(method: str, root: Path, tmp_path: Path) -> None:
+    config = f"config/cifar_fs/{method}_resnet12_5w1s.yaml"
+    options = _options(root, tmp_path)
+    assert train_command.main(["--config", config, "--opts", *options]) == 0
+    assert test_command.main(["--config", config, "--opts", *options]) == 0
+    (result,) = tmp_path.rglob("results.json")
+    found = json.loads(result.read_text())
+    assert found["method"] == method
+    assert found["accuracy"]["episodes"] == 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("backbone", ["conv4", "wrn28_10", "resnet12_pooled"])
+def test_every_method_takes_every_backbone_and_published_checkpoints(
+    method: str, backbone: str, root: Path, tmp_path: Path
+) -> None:
+    config = f"config/miniimagenet/{method}_resnet12_5w5s.yaml"
+    more = ("BACKBONE.NAME", backbone, "BACKBONE.CONV4.WIDTHS", "(4, 4, 8, 8)", "PICTURE.SIZE", "(36, 36)")
+    cfg = load_config(config, _options(root, tmp_path, *more))
+    if backbone == "wrn28_10":  # of one size only, and large
+        assert list(build_classifier(cfg, 5).backbone.stages)[-1] == "pooled"
+        return
+    source = build_classifier(cfg, 11)
+    path = tmp_path / "best_model.pth.tar"
+    published = NAME_TABLES[method].published(source.state_dict())
+    published = {name: value for name, value in published.items() if not name.endswith(LEARNED_WEIGHTS[1:])}
+    torch.save({"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": 0.5, "epoch": 1}, path)
+    loaded, _ = load_classifier(cfg, path)
+    assert torch.equal(loaded.tasks.classifier.weight, source.tasks.classifier.weight)
+    with torch.inference_mode():
+        assert torch.isfinite(next(iter(loaded.eval().encode(torch.randn(2, 3, 36, 36)).maps.values()))).all()
+
+
+def test_rates_are_those_of_the_published_table() -> None:
+    cfg = load_config("config/miniimagenet/tsf_resnet12_5w1s.yaml")
+    node = cfg.OPTIM.model
+    settings = OptimizerSettings(
+        lr=node.LR, schedule=node.SCHEDULE, milestones=node.MILESTONES, shares=node.SHARES, nesterov=node.NESTEROV
+    )
+    total = cfg.TRAIN.EPOCHS * 300
+    bounds = {0: 0.05, 19: 0.05, 20: 0.1, 89: 0.1, 90: 0.006, 99: 0.006, 100: 0.0012, 110: 0.00024, 119: 0.00024}
+    for epoch, want in bounds.items():
+        for step in (epoch * 300 + 1, epoch * 300 + 300):
+            assert rate(settings, step, total) == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "message"),
+    [
+        ("tsf", ("METHOD.TASKS.LEARNED_WEIGHTS", "True"), "METHOD.TASKS.ROTATION is False; switch both"),
+        ("tsf", ("METHOD.TSF.HEADS", "3"), "METHOD.TSF.HEADS is 3, but must divide the 8 channels"),
+        ("spatialformer", ("PICTURE.SIZE", "(20, 24)"), "turns pictures, which must be square"),
+        (
+            "spatialformer",
+            ("METHOD.SPATIALFORMER.SUPPORTS_FOR_PROTOTYPES", "True", "EPISODE.SHOTS", "5"),
+            "works with one shot, but EPISODE.SHOTS is 5",
+        ),
+        ("cecnet", ("METHOD.CECNET.CLUSTER", "gnc"), "did you mean 'gcn'"),
+        ("cecnet", ("METHOD.CECNET.CONNECT", "many"), "expected one of one_to_one, one_to_many"),
+        ("cecnet", ("BACKBONE.RESNET12.WIDTHS", "(4, 4, 6, 6)"), "CLUSTER transformer needs 4 heads"),
+    ],
+)
+def test_unfit_settings_are_one_clear_line(
+    method: str, more: tuple[str, ...], message: str, root: Path, tmp_path: Path
+) -> None:
+    cfg = load_config(f"config/cifar_fs/{method}_resnet12_5w1s.yaml", _options(root, tmp_path, *more))
+    with pytest.raises(InputError, match=message):
+        build_classifier(cfg, 5)
