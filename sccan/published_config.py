@@ -1,7 +1,8 @@
-"""Published SCCAN configuration files, read through a table of their keys.
+"""Published configuration files of SCCAN, BAM and BAM's base learner, read through tables of their keys.
 
-The published files group lower-case keys in sections that carry no meaning (SCCAN, section "configurations" of the
-released code). Keys without effect there are accepted and named in one line.
+The published files group lower-case keys in sections that carry no meaning. All three kinds share their keys and do
+not say which kind they are: METHOD.NAME does, on the command line or in a file of ours that builds on the published
+one, and without it a file is SCCAN's. Keys without effect are accepted and named in one line.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ logger = logging.getLogger(__name__)
 
 WITHOUT_EFFECT = frozenset(
     "classes padding_label warmup save_freq evaluate fix_random_seed_val batch_size_val resized_val ori_resize fix_bn "
-    "seed_deterministic aux_weight1 aux_weight2 low_fea kshot_trans_dim merge merge_tau start_epoch "
-    "save_path snapshot_path result_path arch visual vis_port".split()
+    "seed_deterministic merge merge_tau start_epoch save_path snapshot_path result_path arch visual vis_port".split()
 )
-"""Keys that change nothing here: either unused in the published code, or fixed by the protocol."""
+"""Keys that change nothing here: unused in the published code, fixed by the protocol, or options of a command."""
+
+BAM_KEYS: dict[str, str] = {
+    "aux_weight1": "METHOD.BAM.META_WEIGHT",
+    "aux_weight2": "METHOD.BAM.BASE_WEIGHT",
+    "low_fea": "METHOD.BAM.SCENE_STAGE",
+    "kshot_trans_dim": "METHOD.BAM.SHOT_CHANNELS",
+}
+"""Keys that only BAM has a use for, and the setting of each."""
 
 RENAMED: dict[str, str] = {
     "data_root": "DATA.ROOT",
@@ -35,21 +43,24 @@ RENAMED: dict[str, str] = {
     "print_freq": "TRAIN.LOG_EVERY",
     "manual_seed": "SEED",
     "val_size": "TEST.SIZE",
-    "momentum": "OPTIM.head.MOMENTUM",
-    "weight_decay": "OPTIM.head.WEIGHT_DECAY",
-    "power": "OPTIM.head.POWER",
 }
 
-FIXED: dict[str, Any] = {"zoom_factor": 8, "vgg": False, "ignore_label": 255, "resume": None, "index_split": -1}
-"""Keys with the one value that the published SCCAN configurations use; another value is refused."""
+FIXED: dict[str, Any] = {"zoom_factor": 8, "ignore_label": 255, "resume": None}
+"""Keys with the one value that the published configurations use; another value is refused."""
+FIXED_OF: dict[str, dict[str, Any]] = {
+    "sccan": {"vgg": False, "index_split": -1},
+    "bam": {"index_split": -1},
+    "pspnet": {},
+}
+"""METHOD.NAME -> further such keys."""
 
 COMPUTED = (
     "data_set use_split_coco train_h train_w scale_min scale_max rotate_min rotate_max layers base_lr "
-    "SubEpoch_val weight"
+    "SubEpoch_val weight vgg index_split momentum weight_decay power"
 ).split()
 
 HEAD_FACTOR = 10
-"""With ``index_split: -1`` every group of the published SGD runs at ten times ``base_lr``."""
+"""Groups of the published SGD after number ``index_split`` run at ten times ``base_lr``; with -1 all of them."""
 
 
 def is_published(content: dict[str, Any]) -> bool:
@@ -60,29 +71,36 @@ def is_published(content: dict[str, Any]) -> bool:
     return bool(keys & {"data_root", "train_h", "base_lr", "layers", "use_split_coco"})
 
 
-def translate(content: dict[str, Any], source: str) -> dict[str, Any]:
+def translate(content: dict[str, Any], source: str, method: str = "sccan") -> dict[str, Any]:
     """A published file's settings as a nested dictionary of ours.
 
-    Raises InputError: a key is unknown or has a value that no published SCCAN configuration uses.
+    Args:
+        method: whose file it is: sccan, bam or pspnet.
+
+    Raises InputError: a key is unknown or has a value that no published configuration uses.
     """
     flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= value if isinstance(value, dict) else {key: value}
-    known = {*WITHOUT_EFFECT, *RENAMED, *FIXED, *COMPUTED}
+    if method not in FIXED_OF:
+        raise InputError(f"{source} is a published configuration, which METHOD.NAME {method!r} has none of")
+    fixed = FIXED | FIXED_OF[method]
+    renamed = RENAMED | BAM_KEYS if method == "bam" else RENAMED
+    known = {*WITHOUT_EFFECT, *BAM_KEYS, *RENAMED, *fixed, *COMPUTED}
     for key in flat:
         if key not in known:
             raise InputError(f"{source}: unknown key {key} of a published configuration{nearest(key, known)}")
-    for key, value in FIXED.items():
+    for key, value in fixed.items():
         if flat.get(key, value) not in (value, "", "None"):
             raise InputError(f"{source}: {key} is {flat[key]!r}, but only {value!r} (as published) is supported")
-    ignored = sorted(WITHOUT_EFFECT & set(flat))
+    ignored = sorted((WITHOUT_EFFECT | BAM_KEYS.keys() - renamed.keys()) & set(flat))
     if ignored:
-        logger.info("%s: keys without effect here: %s", source, " ".join(ignored))
+        logger.info("%s, read as %s's: keys without effect here: %s", source, method, " ".join(ignored))
     result: dict[str, Any] = {}
-    for key, target in RENAMED.items():
+    for key, target in renamed.items():
         if flat.get(key) is not None:
             _put(result, target, flat[key])
-    for target, compute in _COMPUTATIONS.items():
+    for target, compute in (_COMPUTATIONS | _COMPUTATIONS_OF[method]).items():
         value = compute(flat)
         if value is not None:
             _put(result, target, value)
@@ -125,24 +143,81 @@ def _validation_interval(flat: dict[str, Any]) -> float | None:
     return 0.5 if flat["SubEpoch_val"] and flat.get("epochs", 0) <= 100 else 1.0
 
 
+def _published_name(flat: dict[str, Any]) -> str:
+    """How published files call a backbone: ``vgg`` or ``resnet50``."""
+    return "vgg" if flat.get("vgg") else f"resnet{flat.get('layers', 50)}"
+
+
+def _bam_backbone(flat: dict[str, Any]) -> str:
+    return "vgg16" if flat.get("vgg") else f"{_published_name(flat)}_bam"
+
+
+def _image_weights(flat: dict[str, Any]) -> str:
+    return "initmodel/vgg16_bn.pth" if flat.get("vgg") else f"initmodel/{_published_name(flat)}_v2.pth"
+
+
+def _base_checkpoint(flat: dict[str, Any]) -> str:
+    """Where the published BAM looks for its base learner."""
+    return f"initmodel/PSPNet/{_data_set(flat)}/split{flat.get('split', 0)}/{_published_name(flat)}/best.pth"
+
+
+def _sgd(group: str, number: int) -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """The published SGD of one parameter group, which stands at position `number` of its list."""
+
+    def rate(flat: dict[str, Any]) -> float | None:
+        if "base_lr" not in flat:
+            return None
+        return flat["base_lr"] * (HEAD_FACTOR if number > flat.get("index_split", -1) else 1)
+
+    return {
+        f"OPTIM.{group}.ALGORITHM": lambda flat: "sgd",
+        f"OPTIM.{group}.LR": rate,
+        f"OPTIM.{group}.MOMENTUM": lambda flat: flat.get("momentum"),
+        f"OPTIM.{group}.WEIGHT_DECAY": lambda flat: flat.get("weight_decay"),
+        f"OPTIM.{group}.POWER": lambda flat: flat.get("power"),
+        f"OPTIM.{group}.SCHEDULE": lambda flat: "poly",
+    }
+
+
 _COMPUTATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "DATA.NAME": _data_set,
     "DATA.FOLD_RULE": _fold_rule,
-    "BACKBONE.NAME": lambda flat: f"resnet{flat['layers']}_deep" if "layers" in flat else None,
-    "BACKBONE.WEIGHTS": lambda flat: f"initmodel/resnet{flat['layers']}_v2.pth" if "layers" in flat else None,
-    "METHOD.NAME": lambda flat: "sccan",
     "TRAIN.SIZE": _pair("train_h", "train_w"),
     "TRAIN.SCALE": _pair("scale_min", "scale_max"),
     "TRAIN.ROTATE": _rotation,
-    "TEST.PROTOCOL": lambda flat: "sccan",
     "TEST.WEIGHTS": lambda flat: flat.get("weight") or None,
     "VALIDATE.EVERY": _validation_interval,
-    "OPTIM.head.ALGORITHM": lambda flat: "sgd",
-    "OPTIM.head.LR": lambda flat: flat["base_lr"] * HEAD_FACTOR if "base_lr" in flat else None,
-    "OPTIM.head.SCHEDULE": lambda flat: "poly",
-    "OPTIM.transformer.ALGORITHM": lambda flat: "adamw",
-    "OPTIM.transformer.LR": lambda flat: 6e-5,
-    "OPTIM.transformer.WEIGHT_DECAY": lambda flat: 0.01,
-    "OPTIM.transformer.SCHEDULE": lambda flat: "constant",
 }
-"""Settings that need more than a new name."""
+"""Settings that need more than a new name, whatever the method."""
+
+_COMPUTATIONS_OF: dict[str, dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "sccan": {
+        "BACKBONE.NAME": lambda flat: f"resnet{flat['layers']}_deep" if "layers" in flat else None,
+        "BACKBONE.WEIGHTS": lambda flat: _image_weights(flat) if "layers" in flat else None,
+        "METHOD.NAME": lambda flat: "sccan",
+        "TEST.PROTOCOL": lambda flat: "sccan",
+        **_sgd("head", 0),
+        "OPTIM.transformer.ALGORITHM": lambda flat: "adamw",
+        "OPTIM.transformer.LR": lambda flat: 6e-5,
+        "OPTIM.transformer.WEIGHT_DECAY": lambda flat: 0.01,
+        "OPTIM.transformer.SCHEDULE": lambda flat: "constant",
+    },
+    "bam": {
+        "BACKBONE.NAME": _bam_backbone,
+        "METHOD.NAME": lambda flat: "bam",
+        "METHOD.BAM.BASE": _base_checkpoint,
+        "TEST.PROTOCOL": lambda flat: "bam",
+        **_sgd("head", 0),
+    },
+    "pspnet": {
+        "BACKBONE.NAME": _bam_backbone,
+        "BACKBONE.WEIGHTS": _image_weights,
+        "METHOD.NAME": lambda flat: "pspnet",
+        "DATA.ALL_PICTURES": lambda flat: True,
+        "DATA.NOVEL_PIXELS": lambda flat: "background",
+        "TEST.PROTOCOL": lambda flat: "bam",
+        **_sgd("encoder", 0),
+        **_sgd("head", 1),
+    },
+}
+"""METHOD.NAME -> further such settings."""

@@ -1,4 +1,4 @@
-"""Dynamic meta-filters: every class hands every query a filter per position, sampled where the two agree (DMF, CVPR 2021).
+"""Dynamic meta-filters: each class hands each query a filter per position, sampled where both agree (DMF, CVPR 2021).
 
 Letters: B batches of pairs, N class maps, Q query maps, C channels, G groups of R = C / G channels, k filter size,
 O = G * k * k values of a filter per position, h w map size, x = Q * h * w query positions.
@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 WINDOW = 3
 """Side of the window that the deformable convolution samples."""
 TAPS = WINDOW * WINDOW
-PAIR_ELEMENTS = 1 << 24
+PAIR_ELEMENTS = 1 << 23
 """Elements of the largest tensor of one chunk of queries: bounds memory, changes no number."""
 
 
@@ -156,13 +156,13 @@ def deformable_samples(projected: Tensor, offsets: Tensor) -> Tensor:
     n_batch, n_class, n_query, _, height, width = offsets.shape
     row, column = (torch.arange(side, device=offsets.device, dtype=offsets.dtype) for side in (height, width))
     result: Tensor | None = None
-    for tap in range(TAPS):
+    for tap, maps in enumerate(projected.flatten(0, 1).unbind(1)):
         y = offsets[:, :, :, 2 * tap] + (row[:, None] + (tap // WINDOW - 1))
         x = offsets[:, :, :, 2 * tap + 1] + (column + (tap % WINDOW - 1))
         # In the units of grid_sample, -1 and 1 are the outer edges of the first and the last cell.
         grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)  # [B, N, Q, h, w, 2]
         sampled = F.grid_sample(
-            projected[:, :, tap].flatten(0, 1),
+            maps,
             grid.reshape(n_batch * n_class, n_query * height, width, 2),
             padding_mode="zeros",
             align_corners=False,
@@ -185,9 +185,7 @@ def single_tap_scores(query_maps: Tensor, filters: Tensor, kernels: Tensor, *, o
     """
     groups = filters.shape[2]
     positive = query_maps.relu()
-    sums = torch.einsum(
-        "bngr,bqgrhw->bngqhw", kernels.unflatten(2, (groups, -1)), positive.unflatten(2, (groups, -1))
-    )
+    sums = torch.einsum("bngr,bqgrhw->bngqhw", kernels.unflatten(2, (groups, -1)), positive.unflatten(2, (groups, -1)))
     scores = (sums * (flow_factor(filters) if ode else filters)).sum(2)
     return scores + torch.einsum("bnc,bqchw->bnqhw", kernels, query_maps - positive) if ode else scores
 

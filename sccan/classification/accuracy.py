@@ -62,5 +62,9 @@ def accuracy(rows: Tensor | np.ndarray) -> Accuracy:
     table = np.asarray(rows, dtype=np.int64)
     if len(table) == 0:
         raise InputError("no episode was evaluated, so there is no accuracy; raise TEST.EPISODES")
-    shares = np.sort(table[:, 1] / table[:, 2])
-    return Accuracy(float(shares.mean()), float(Z95 * shares.std() / np.sqrt(len(shares))), len(shares))
+    return Accuracy(*mean_and_interval(np.sort(table[:, 1] / table[:, 2])), len(table))
+
+
+def mean_and_interval(shares: np.ndarray) -> tuple[float, float]:
+    """Mean of the episodes' accuracies [n] and the half-width of its 95 % interval, see `Accuracy`."""
+    return float(shares.mean()), float(Z95 * shares.std() / np.sqrt(len(shares)))

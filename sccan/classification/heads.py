@@ -23,6 +23,46 @@ def one_hot(labels: Tensor, n_way: int) -> Tensor:
     return (labels.unsqueeze(-1) == torch.arange(n_way, device=labels.device)).float()
 
 
+def full_precision(maps: Tensor) -> torch.autocast:
+    """A block in which autocast is off: heads compute in float32, since their softmaxes magnify rounding."""
+    return torch.autocast(maps.device.type, enabled=False)
+
+
+def map_tokens(maps: Tensor) -> Tensor:
+    """Maps [..., C, h, w] as float32 tokens [..., m, C]."""
+    return maps.float().flatten(-2).transpose(-1, -2)
+
+
+def true_pair_maps(tokens: Tensor, labels: Tensor, size: torch.Size) -> Tensor:
+    """Of the query tokens of all pairs, those of the pair with the true class, as maps.
+
+    Args:
+        tokens: [B, Q, N, m, C].
+        labels: true ways, [B, Q].
+        size: h and w.
+
+    Returns:
+        [B, Q, C, h, w].
+    """
+    index = labels[:, :, None, None, None].expand(-1, -1, 1, *tokens.shape[-2:])
+    return tokens.gather(2, index).squeeze(2).transpose(-1, -2).unflatten(-1, size)
+
+
+def class_means(maps: Tensor, labels: Tensor, n_way: int) -> Tensor:
+    """Mean of the tensors of every class.
+
+    Args:
+        maps: one per support picture, [B, S, ...].
+        labels: ways, [B, S].
+        n_way: N.
+
+    Returns:
+        [B, N, ...].
+    """
+    sums, counts = class_sums(maps.flatten(2).unsqueeze(-1), one_hot(labels, n_way))  # [B, N, ..., 1], [B, N]
+    return (sums.squeeze(-1) / counts.unsqueeze(-1)).unflatten(2, maps.shape[2:])
+
+
 def class_sums(maps: Tensor, indicators: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of the maps of every class, and how many there are; shots may differ between classes.
 

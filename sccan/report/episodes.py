@@ -5,8 +5,8 @@ Nothing here knows a method or a data set: an episode comes as plain arrays in a
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,7 @@ class EpisodePicture:
         prediction: 1 where foreground is predicted, [H, W].
         iou: foreground intersection over union of this episode, in [0, 1].
         prior: scores in [0, 1] at any size [h, w], or None for a method without one.
+        maps: further scores of that kind by their title.
         support_names: file names of the supports.
         query_name: file name of the query.
     """
@@ -56,6 +57,7 @@ class EpisodePicture:
     prediction: np.ndarray
     iou: float
     prior: np.ndarray | None = None
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
     support_names: Sequence[str] = ()
     query_name: str = ""
 
@@ -124,8 +126,9 @@ def draw_panels(episode: EpisodePicture, side: int) -> list[Panel]:
         Panel(supports, "support" if n_shot == 1 else f"{n_shot} supports", ", ".join(episode.support_names)),
         Panel([query], "query", episode.query_name),
     ]
-    if episode.prior is not None:
-        panels.append(Panel([pictures.heat_map(episode.prior, query)], "prior mask", "dark 0, yellow 1"))
+    scores = {} if episode.prior is None else {"prior mask": episode.prior}
+    for name, values in (scores | dict(episode.maps)).items():
+        panels.append(Panel([pictures.heat_map(values, query)], name, "dark 0, yellow 1"))
     return [
         *panels,
         Panel([pictures.overlay(query, truth, pictures.TRUTH)], "ground truth", _share(episode.truth, episode.truth)),
@@ -134,7 +137,7 @@ def draw_panels(episode: EpisodePicture, side: int) -> list[Panel]:
 
 
 def episode_sheet(episodes: Sequence[EpisodePicture], title: str, tile: int = SHEET_TILE) -> np.ndarray:
-    """One sheet with a row per episode; all episodes have the same number of shots, and a prior or none.
+    """One sheet with a row per episode; all episodes have the same number of shots and the same maps.
 
     Returns:
         RGB uint8, [H, W, 3].

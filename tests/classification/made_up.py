@@ -31,8 +31,20 @@ def small_can(map_size: tuple[int, int] = (2, 3), **settings: object) -> CAN:
     return model
 
 
-def made_up_episode(n_batch: int = 2, n_way: int = 3, n_shot: int = 2, n_query: int = 4, seed: int = 0) -> Episode:
-    """Random pictures of 20 x 40 with labels in mixed order; class numbers in 1..7."""
+def square_episode() -> Episode:
+    """`made_up_episode` with pictures of 24 x 24, for methods that rotate them."""
+    return made_up_episode(size=(24, 24))
+
+
+def made_up_episode(
+    n_batch: int = 2,
+    n_way: int = 3,
+    n_shot: int = 2,
+    n_query: int = 4,
+    seed: int = 0,
+    size: tuple[int, int] = (20, 40),
+) -> Episode:
+    """Random pictures (of 20 x 40) with labels in mixed order; class numbers in 1..7."""
     generator = torch.Generator().manual_seed(seed)
     support = torch.stack(
         [
@@ -41,7 +53,7 @@ def made_up_episode(n_batch: int = 2, n_way: int = 3, n_shot: int = 2, n_query: 
         ]
     )
     query = torch.randint(0, n_way, (n_batch, n_query), generator=generator)
-    images = torch.randn(n_batch, n_way * n_shot + n_query, 3, 20, 40, generator=generator)
+    images = torch.randn(n_batch, n_way * n_shot + n_query, 3, *size, generator=generator)
     return Episode(
         support_images=images[:, : n_way * n_shot],
         support_labels=support,

@@ -97,7 +97,7 @@ class DrawnEpisodes:
 
     Attributes:
         pictures: numbers into the split, [B, P].
-        drawn: random numbers of the augmentation, [B, P, 7].
+        drawn: random numbers of the augmentation, [B, P, 7 or 11] (see `Augmentation.draw`).
         support_labels: [B, N * K].
         query_labels: [B, N * Q].
         classes: class numbers, from 1, [B, N].

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from sccan.classification.data.colour_jitter import check_strength, draw_jitter, jittered
 from sccan.errors import InputError, nearest
 
 ERASE_FILL = (0.4914, 0.4822, 0.4465)
@@ -101,42 +102,52 @@ class FixedTransform:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The random part of CAN's training transform: crop out of a zero-padded picture, flip, erase.
+    """The random part of CAN's training transform: crop out of a zero-padded picture, flip, erase; DMF's colour jitter.
 
     Attributes:
         pad: zeros on every side before the crop, in pixels.
         flip: probability of a left-right flip.
         erase: probability of erasing a rectangle.
         erase_fill: value of erased pixels per channel, after normalisation.
+        jitter: largest change of brightness, contrast and saturation, as a share; 0: none.
+
+    Raises InputError: the jitter is negative.
     """
 
     pad: int = 8
     flip: float = 0.5
     erase: float = 0.5
     erase_fill: tuple[float, ...] = ERASE_FILL
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_strength(self.jitter)
 
     def draw(self, size: tuple[int, int], count: int, generator: random.Random) -> Tensor:
-        """Random numbers for `count` pictures of a size, int64 [count, 7].
+        """Random numbers for `count` pictures of a size, int64 [count, 7], or [count, 11] with colour jitter.
 
-        Columns: first row and column of the crop, flipped or not, and the rectangle to erase (row, column, height,
-        width).
+        Columns: first row and column of the crop, flipped or not, the rectangle to erase (row, column, height,
+        width), and those of `draw_jitter`.
         """
         drawn = []
         for _ in range(count):
             corner = [generator.randint(0, 2 * self.pad), generator.randint(0, 2 * self.pad)]
             flipped = int(generator.random() < self.flip)
-            drawn.append([*corner, flipped, *erasing_box(generator, size, self.erase)])
-        return torch.tensor(drawn).view(count, 7)
+            erased = erasing_box(generator, size, self.erase)
+            colours = draw_jitter(generator, self.jitter) if self.jitter else []
+            drawn.append([*corner, flipped, *erased, *colours])
+        return torch.tensor(drawn).view(count, 11 if self.jitter else 7)
 
     def apply(self, pixels: Tensor, drawn: Tensor, fixed: FixedTransform) -> Tensor:
-        """Bytes [n, H, W, 3] as normalised float32 [n, 3, H, W], by random numbers [n, 7] on the same device."""
+        """Bytes [n, H, W, 3] as normalised float32 [n, 3, H, W], by random numbers of `draw` on the same device."""
         count, height, width, _ = pixels.shape
         rows = drawn[:, 0:1] + torch.arange(height, device=pixels.device)  # [n, H]
         columns = torch.arange(width, device=pixels.device).expand(count, -1)
         columns = drawn[:, 1:2] + torch.where(drawn[:, 2:3] == 1, width - 1 - columns, columns)  # [n, W]
         padded = F.pad(pixels, (0, 0, self.pad, self.pad, self.pad, self.pad))
         which = torch.arange(count, device=pixels.device)[:, None, None]
-        images = fixed.normalize(padded[which, rows[:, :, None], columns[:, None, :]])
+        cropped = padded[which, rows[:, :, None], columns[:, None, :]]
+        images = fixed.normalize(jittered(cropped, drawn[:, 7:]) if self.jitter else cropped)
         fill = torch.tensor(self.erase_fill, device=pixels.device).view(1, -1, 1, 1)
         return torch.where(_inside(drawn[:, 3:], height, width), fill, images)
 

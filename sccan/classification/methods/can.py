@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from sccan.attention.cross_attention import CrossAttentionModule
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.heads import class_sums, cosine_scores, local_cosine_scores, one_hot, pair_means, ways_of
+from sccan.classification.heads import (
+    class_sums,
+    cosine_scores,
+    full_precision,
+    local_cosine_scores,
+    one_hot,
+    pair_means,
+    ways_of,
+)
 from sccan.classification.losses import map_cross_entropy
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
@@ -156,7 +164,7 @@ class CAN(Method):
 
     def scores(self, query_maps: Tensor, state: CANState) -> Tensor:
         """Inductive scores of queries [B, Q, C, m]: [B, Q, N]."""
-        with _full_precision(query_maps):
+        with full_precision(query_maps):
             class_maps = state.class_maps
             class_attention, query_attention = self.attention(class_maps, query_maps)  # [B, N, Q, m]
             class_vectors = pair_means(class_maps, class_attention).transpose(1, 2)  # [B, Q, N, C]
@@ -172,7 +180,7 @@ class CAN(Method):
             labels: true ways, [B, Q]; they choose the attention under which a query is classified among all classes.
         """
         maps = self._flat(query)
-        with _full_precision(maps):
+        with full_precision(maps):
             class_maps = state.class_maps
             class_attention, query_attention = self.attention(class_maps, maps)  # [B, N, Q, m]
             vectors = pair_means(class_maps, class_attention).transpose(1, 2)  # [B, Q, N, C]
@@ -225,7 +233,3 @@ def can_losses(outputs: CANOutputs, ways: Tensor, class_ids: Tensor, local_weigh
     total_global = map_cross_entropy(outputs.global_logits.flatten(0, 1), class_ids.flatten())
     total_local = map_cross_entropy(outputs.local_scores.flatten(0, 1), ways.flatten())
     return {"global": total_global, "local": total_local, "total": total_global + local_weight * total_local}
-
-
-def _full_precision(maps: Tensor) -> torch.autocast:
-    return torch.autocast(maps.device.type, enabled=False)

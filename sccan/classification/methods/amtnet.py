@@ -1,0 +1,218 @@
+"""AMTNet: adaptive multi-distance metric and multi-task learning (Lai, Yang, Jiang, Zhou; ACM Multimedia 2022).
+
+Letters: B episodes, N ways, S support pictures, Q queries, C channels, h w map size, m = h * w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sccan.backbones.names import NameTable
+from sccan.backbones.stage import Backbone
+from sccan.classification.base_tasks import BaseLogits, BaseTasks, TaskSettings, base_class_ids
+from sccan.classification.heads import class_means, full_precision, map_tokens, ways_of
+from sccan.classification.losses import map_focal_loss
+from sccan.classification.metric_fusion import PUBLISHED_MOMENTUM, AdaptiveMetrics, MetricScores, divergence
+from sccan.episodes.episode import Episode, Features
+from sccan.method import Method
+
+HEAD = "similarity_res_func."
+RELATION = f"{HEAD}relation_module."
+MANY_SHOTS_WEIGHT, FEW_SHOTS_WEIGHT = 0.5, 0.1
+"""Of the divergences, with more than two shots and with fewer."""
+
+
+class AMTNetNames(NameTable):
+    """Published names; training saved the weights of the predictions without their one dimension."""
+
+    def ours(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.reshape(1) if _is_weight(name) else value for name, value in super().ours(state).items()}
+
+
+def _is_weight(name: str) -> bool:
+    fusion = name.startswith("metrics.") and not name.startswith(("metrics.relation.", "metrics.loss_weights."))
+    return fusion
+
+
+PUBLISHED_NAMES = AMTNetNames(
+    [
+        ("base.", "backbone."),
+        (f"{HEAD}cosin_weight", "metrics.cosine_weight"),
+        (f"{HEAD}proto_weight", "metrics.euclidean_weight"),
+        (f"{HEAD}relation_weight", "metrics.relation_weight"),
+        # The published code uses two of its adaptive weights for each other's metric.
+        (f"{HEAD}adaptive_relation_weight", "metrics.adaptive.cosine"),
+        (f"{HEAD}adaptive_proto_weight", "metrics.adaptive.euclidean"),
+        (f"{HEAD}adaptive_cosin_weight", "metrics.adaptive.relation"),
+        (f"{RELATION}layer1.0.", "metrics.relation.first."),
+        (f"{RELATION}layer1.1.", "metrics.relation.first_norm."),
+        (f"{RELATION}layer2.0.", "metrics.relation.second."),
+        (f"{RELATION}layer2.1.", "metrics.relation.second_norm."),
+        (f"{RELATION}layer3.", "metrics.relation.last."),
+        (f"{HEAD}clasifier.", "tasks.classifier."),  # spelled so in the published code
+        (f"{HEAD}rotate_classifier.", "tasks.rotation_classifier."),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """Divergences between the predictions of a training step.
+
+    Attributes:
+        detached: the prediction that is to be matched does not learn from it (published: it does).
+    """
+
+    detached: bool = False
+
+
+@dataclass(frozen=True)
+class AMTNetOutputs:
+    """What the losses need of a training batch.
+
+    Attributes:
+        scores: raw scores of the metrics at every position, [B, Q, N, h, w] each.
+        fused: the fused prediction, likewise.
+        base: logits of the base tasks.
+    """
+
+    scores: MetricScores
+    fused: Tensor
+    base: BaseLogits
+
+
+class AMTNet(Method):
+    """Three metrics are learned together, each with a loss of its own, and their predictions are fused.
+
+    The adaptive weights of the fusion are trained here, on the loss of the fused prediction alone; published, they
+    never are (see `AdaptiveMetrics`). The relation network's norms keep the statistics of the last batch, as published
+    (momentum 1), unless set otherwise. The head computes in float32.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        n_base: int = 64,
+        scale: float = 7.0,
+        adaptive: bool = True,
+        patch_vote: bool = True,
+        summed: bool = False,
+        momentum: float = PUBLISHED_MOMENTUM,
+        regularisation: Regularisation | None = None,
+        tasks: TaskSettings | None = None,
+        stage: str = "layer4",
+    ) -> None:
+        """
+        Args:
+            backbone: will be trained with the rest.
+            n_base: classes of the training split.
+            scale: see `AdaptiveMetrics`, also for the following four.
+            adaptive: learn the weights of the predictions.
+            patch_vote: in tests, add the patches' votes by cosine (published: unless the backbone is a Conv4).
+            summed: Euclidean distances summed over channels.
+            momentum: of the relation network's norms.
+            regularisation: None: without.
+            tasks: what is learned beside the metrics.
+            stage: the backbone's stage to use.
+        """
+        super().__init__()
+        self.backbone, self.stage = backbone, stage
+        self.patch_vote, self.regularisation = patch_vote, regularisation
+        channels = backbone.stage(stage).channels
+        self.metrics = AdaptiveMetrics(channels, scale=scale, adaptive=adaptive, summed=summed, momentum=momentum)
+        self.tasks = BaseTasks(channels, n_base, tasks)
+
+    def encode(self, images: Tensor) -> Features:
+        return Features({self.stage: self.backbone(images)[self.stage]}, (images.shape[-2], images.shape[-1]))
+
+    def condition(self, support: Features, labels: Tensor, *, n_way: int | None = None) -> Tensor:
+        """Class vectors of length 1, [B, N, C]; `n_way` saves looking the number of ways up in the labels."""
+        vectors = support.maps[self.stage].float().mean((-2, -1))
+        with full_precision(vectors):
+            return F.normalize(class_means(vectors, labels, n_way or ways_of(labels)), dim=-1)
+
+    def predict(self, query: Features, state: Tensor) -> Tensor:
+        tokens = map_tokens(query.maps[self.stage])  # [B, Q, m, C]
+        with full_precision(tokens):
+            vectors = F.normalize(tokens.mean(-2, keepdim=True), dim=-1)
+            scores = self.metrics.fused(self.metrics(state, vectors)).squeeze(-1)
+            if not self.patch_vote:
+                return scores
+            patches = self.metrics.scale * state.unsqueeze(1) @ F.normalize(tokens, dim=-1).transpose(-1, -2)
+            return scores + patches.softmax(2).sum(-1).log_softmax(-1)
+
+    def training_outputs(self, query: Features, state: Tensor) -> AMTNetOutputs:
+        """Scores at every position, and logits of the base tasks."""
+        maps = query.maps[self.stage].float()
+        with full_precision(maps):
+            scores = self.metrics(state, F.normalize(map_tokens(maps), dim=-1))
+            # Without adaptive weights nothing is to be learned from the fused prediction but by the divergences.
+            fused = self.metrics.fused(scores)
+            size = maps.shape[-2:]
+            return AMTNetOutputs(
+                MetricScores(*(one.unflatten(-1, size) for one in scores)),
+                fused.unflatten(-1, size),
+                self.tasks(maps),
+            )
+
+    def forward(self, episode: Episode) -> Any:
+        """Scores [B, Q, N]; in training `AMTNetOutputs`."""
+        if not self.training:
+            return super().forward(episode)
+        support, query = self.encode_episode(self.tasks.expanded(episode))
+        return self.training_outputs(
+            query, self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
+        )
+
+    def loss(self, outputs: AMTNetOutputs, episode: Episode) -> dict[str, Tensor]:
+        """Losses of base tasks and metrics, and their weighted sum; sets the weights of the next predictions."""
+        n_shot = episode.support_labels.shape[1] // episode.classes.shape[1]
+        return self.losses(outputs, episode.query_labels, base_class_ids(episode), n_shot)
+
+    def losses(self, outputs: AMTNetOutputs, ways: Tensor, class_ids: Tensor, n_shot: int) -> dict[str, Tensor]:
+        """See `loss`.
+
+        Args:
+            outputs: of a training batch.
+            ways: of every query picture, [B, Q before rotations].
+            class_ids: base class of every query picture, likewise.
+            n_shot: supports per class; it decides which divergences there are.
+        """
+        losses = self.tasks.losses(outputs.base, class_ids)
+        targets, settings = self.tasks.repeated(ways).flatten(), self.tasks.settings
+        own = [map_focal_loss(scores.flatten(0, 1), targets, settings.gamma) for scores in outputs.scores]
+        total = losses.pop("base") + settings.local_weight * self.metrics.loss_weights(*own)
+        losses |= dict(zip(MetricScores._fields, own, strict=True))
+        self.metrics.keep_loss_weights()
+        if self.metrics.adaptive is not None:
+            detached = MetricScores(*(scores.detach() for scores in outputs.scores))
+            fused = self.metrics.fused(detached)
+            losses["fusion"] = map_focal_loss(fused.flatten(0, 1), targets, settings.gamma)
+            total = total + losses["fusion"]
+        if self.regularisation is not None:
+            parts = self._divergences(outputs, n_shot, self.regularisation)
+            if parts is not None:
+                losses["divergence"] = parts
+                total = total + parts
+        return losses | {"total": total}
+
+    def _divergences(self, outputs: AMTNetOutputs, n_shot: int, settings: Regularisation) -> Tensor | None:
+        """As published: towards the fused prediction with many shots; with few, only without the rotation task."""
+        scores = outputs.scores
+        if n_shot > 2:
+            teacher = outputs.fused.detach() if settings.detached else outputs.fused
+            return MANY_SHOTS_WEIGHT * torch.stack([divergence(student, teacher) for student in scores]).sum()
+        if self.tasks.settings.rotation:
+            return None
+        teacher = scores.cosine.detach() if settings.detached else scores.cosine
+        return FEW_SHOTS_WEIGHT * divergence(scores.relation, teacher)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """One group, ``model``: as published, one rate and weight decay for everything."""
+        return {"model": list(self.parameters())}

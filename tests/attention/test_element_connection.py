@@ -1,0 +1,117 @@
+"""Clustered-patch element connection: clusters and relations by hand, pairs against one at a time."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from sccan.attention.element_connection import (
+    CLUSTERS,
+    CosineCluster,
+    ElementConnection,
+    ElementFilter,
+    GraphCluster,
+    MatMulCluster,
+    TransformerCluster,
+    one_to_many,
+    one_to_one,
+)
+
+GENERATOR_SEED = 0
+
+
+def _tokens(*shape: int, seed: int = GENERATOR_SEED) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_clusters_by_hand() -> None:
+    tokens = torch.tensor([[math.log(3.0), 0.0]])
+    source = torch.tensor([[1.0, 0.0], [0.0, 4.0]])
+    torch.testing.assert_close(MatMulCluster()(tokens, source), torch.tensor([[0.75, 1.0]]))
+    share = math.e / (math.e + 1)  # cosines 1 and 0
+    want = torch.tensor([[share, 4 * (1 - share)]])
+    torch.testing.assert_close(CosineCluster()(tokens, source), want, atol=1e-4, rtol=0)
+    graph = GraphCluster(2)
+    with torch.no_grad():
+        graph.mix.weight.copy_(-torch.eye(2).unsqueeze(-1))
+        graph.mix.bias.zero_()
+        torch.testing.assert_close(graph(tokens, source), -0.2 * want, atol=1e-4, rtol=0)
+
+
+def test_the_transformer_cluster_is_a_network_on_token_and_message_side_by_side() -> None:
+    torch.manual_seed(0)
+    cluster = TransformerCluster(8, heads=2).train()
+    cluster.norm.weight.data.uniform_(0.5, 1.5)
+    tokens, source = _tokens(2, 1, 3, 8), _tokens(2, 4, 5, 8, seed=1)
+    got = cluster(tokens, source)
+    rows = []
+    for batch in range(2):
+        for pair in range(4):
+            q, k, v = (
+                cluster.query(tokens[batch, 0]),
+                cluster.key(source[batch, pair]),
+                cluster.value(source[batch, pair]),
+            )
+            parts = [(q[:, h::2] @ k[:, h::2].T / 2).softmax(-1) @ v[:, h::2] for h in range(2)]
+            message = cluster.merge(torch.stack(parts, dim=-1).flatten(-2))
+            rows.append(cluster.expand(torch.cat([tokens[batch, 0], message], dim=-1)))
+    hidden = torch.stack(rows)  # [8, 3, 16]
+    mean, variance = hidden.flatten(0, 1).mean(0), hidden.flatten(0, 1).var(0, unbiased=False)
+    normed = (hidden - mean) / (variance + 1e-5).sqrt() * cluster.norm.weight + cluster.norm.bias
+    want = cluster.reduce(F.relu(normed)).unflatten(0, (2, 4))
+    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+    assert torch.equal(cluster.reduce.bias, torch.zeros(8))
+
+
+def test_elements_are_weighted_by_their_relation() -> None:
+    connection = ElementConnection(CosineCluster(), temperature=1.0)
+    left, right = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[2.0, 0.0]])
+    found = connection(left, right)
+    torch.testing.assert_close(found.left_relation, torch.tensor([1.0, 0.0]), atol=1e-4, rtol=0)
+    share = math.e / (math.e + 1)
+    torch.testing.assert_close(found.left, torch.tensor([[1 + share, 0.0], [0.0, 2 - share]]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(found.right, 2 * right)  # one position: its softmax is 1
+
+
+@pytest.mark.parametrize("kind", CLUSTERS)
+def test_pairs_are_those_of_one_class_and_one_query(kind: str) -> None:
+    torch.manual_seed(0)
+    connection = ElementConnection(CLUSTERS[kind](8)).eval()
+    classes, queries = _tokens(2, 3, 5, 8), _tokens(2, 4, 5, 8, seed=1)
+    with torch.no_grad():
+        pairs = one_to_one(connection, classes, queries)
+        alone = connection(classes[1, 2], queries[1, 3])
+        for part, one in zip(pairs, alone, strict=True):
+            torch.testing.assert_close(part[1, 3, 2], one, atol=1e-5, rtol=1e-4)
+        itself = connection(classes[1, 2], classes[1, 2])
+        torch.testing.assert_close(connection.alone(classes)[1, 2], itself.left, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", CLUSTERS)
+def test_one_to_many_connects_a_query_with_all_class_tokens_together(kind: str) -> None:
+    torch.manual_seed(0)
+    connection = ElementConnection(CLUSTERS[kind](8)).eval()
+    classes, queries = _tokens(2, 3, 5, 8), _tokens(2, 4, 5, 8, seed=1)
+    with torch.no_grad():
+        pairs = one_to_many(connection, classes, queries)
+        alone = connection(classes[1].flatten(0, 1), queries[1, 3])  # order of tokens does not matter
+    assert pairs.left.shape == pairs.right.shape == (2, 4, 3, 5, 8)
+    torch.testing.assert_close(pairs.left[1, 3], alone.left.unflatten(0, (3, 5)), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(pairs.left_relation[1, 3].flatten(), alone.left_relation, atol=1e-5, rtol=1e-4)
+    for way in range(3):
+        torch.testing.assert_close(pairs.right[1, 3, way], alone.right, atol=1e-5, rtol=1e-4)
+
+
+def test_the_filter_is_a_map_in_and_a_map_out_and_learns_everywhere() -> None:
+    torch.manual_seed(0)
+    neck, maps = ElementFilter(TransformerCluster(8, heads=2), 8, n_tokens=3), _tokens(2, 8, 3, 5)
+    out = neck(maps)
+    assert out.shape == maps.shape
+    (out * _tokens(2, 8, 3, 5, seed=1)).sum().backward()
+    assert [name for name, p in neck.named_parameters() if p.grad is None] == []
+
+
+def test_heads_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(ValueError, match="6 channels do not divide into 4 heads"):
+        TransformerCluster(6)
