@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sccan.config import defaults, dump, find_config, flatten, load_config
+from sccan.config import dump, find_config, flatten, load_config
 from sccan.errors import InputError
+from sccan.settings import defaults
 
 CONFIG = Path(__file__).parent.parent / "config"
 

@@ -44,7 +44,8 @@ def load_weights(
 
     Args:
         module: a backbone or a whole method.
-        path: ``.safetensors``, or a file written by `torch.save` with a state dict, bare or under ``state_dict``.
+        path: ``.safetensors``, or a file written by `torch.save` with a state dict, bare or under ``state_dict`` or
+            ``params``.
         names: table from published names to the module's.
         excused: patterns of names that may be missing or left over.
 
@@ -104,8 +105,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path} cannot be read as weights ({reason}); it may be cut short, fetch it again") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    for key in ("state_dict", "params"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path} holds no state dict, but a {type(content).__name__}; save names with tensors")
     for name, entry in content.items():

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from sccan.build.classification_models import BACKBONES, METHODS
+from sccan.build.class_words import begin_with_backbone, tell_classes, told
+from sccan.build.classification_models import BACKBONES, METHODS, give_teacher
 from sccan.build.engine import TrainingJob, evaluator, seeded
 from sccan.classification.accuracy import accuracy
 from sccan.classification.data.datasets import Source, open_splits, require_split
@@ -113,7 +114,11 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
         found = cfg.VALIDATE.SELECT_ON
         raise InputError(f"VALIDATE.SELECT_ON is {found!r}, expected {' or '.join(SELECTIONS)} for classification")
     validation = require_split(splits, cfg.VALIDATE.SELECT_ON, source)
-    method = build_classifier(cfg, len(pictures.class_names)).to(runtime.device)
+    method = build_classifier(cfg, len(pictures.class_names))
+    begin_with_backbone(cfg, method)
+    tell_classes(cfg, method, pictures.class_names)
+    give_teacher(cfg, method, len(pictures.class_names))
+    method = method.to(runtime.device)
     if runtime.device.type == "cuda":
         method = method.to(memory_format=torch.channels_last)
     task = _training_task(cfg, pictures, validation, runtime)
@@ -190,7 +195,8 @@ def _validation(cfg: CfgNode, pictures: Pictures, runtime: Runtime) -> Callable[
     run = evaluator(cfg, runtime, progress="validating")
 
     def validate(method: nn.Module) -> dict[str, float]:
-        result = accuracy(run(method, source, score_accuracy))
+        with told(cfg, method, pictures.class_names):
+            result = accuracy(run(method, source, score_accuracy))
         return {"score": result.mean, "accuracy": result.mean, "half_width_95": result.half_width}
 
     return validate

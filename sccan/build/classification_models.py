@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from yacs.config import CfgNode
 
@@ -12,10 +13,13 @@ from sccan.backbones.names import NameTable
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.stage import Backbone
+from sccan.backbones.weights import load_weights
 from sccan.backbones.wide_resnet import WideResNet
+from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
 from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
-from sccan.classification.methods import can, cecnet, dmf, spatialformer, tsf
+from sccan.classification.methods import amtnet, can, cecnet, dmf, spatialformer, tasnet, tsf
 from sccan.classification.novel_task import FineTuning
+from sccan.classification.word_learner import FitSettings
 from sccan.errors import InputError, nearest
 from sccan.method import Method
 
@@ -52,6 +56,10 @@ def _wrn28_10(cfg: CfgNode) -> Backbone:
     return WideResNet()
 
 
+def _wrn28_10_raw(cfg: CfgNode) -> Backbone:
+    return RawShortcutWideResNet()
+
+
 def _conv4(cfg: CfgNode) -> Backbone:
     node = cfg.BACKBONE.CONV4
     return Conv4(widths=node.WIDTHS, momentum=node.MOMENTUM)
@@ -61,6 +69,7 @@ BACKBONES: dict[str, Callable[[CfgNode], Backbone]] = {
     "conv4": _conv4,
     "resnet12": _resnet12,
     "resnet12_pooled": _resnet12_pooled,
+    "wrn28_10_raw": _wrn28_10_raw,
     "wrn28_10": _wrn28_10,
 }
 """BACKBONE.NAME -> constructor, with norms that learn."""
@@ -179,7 +188,45 @@ def _cecnet(cfg: CfgNode, backbone: Backbone, n_base: int) -> Method:
     )
 
 
-def _tasks(cfg: CfgNode) -> TaskSettings:
+PATCH_VOTES = ("auto", "always", "never")
+"""METHOD.AMTNET.PATCH_VOTE."""
+
+
+def _amtnet(cfg: CfgNode, backbone: Backbone, n_base: int) -> amtnet.AMTNet:
+    node = cfg.METHOD.AMTNET
+    _require_choice("METHOD.AMTNET.PATCH_VOTE", node.PATCH_VOTE, PATCH_VOTES)
+    vote = cfg.BACKBONE.NAME != "conv4" if node.PATCH_VOTE == "auto" else node.PATCH_VOTE == "always"
+    return amtnet.AMTNet(
+        backbone,
+        n_base=n_base,
+        scale=node.SCALE,
+        adaptive=node.ADAPTIVE,
+        train_fusion=node.TRAIN_FUSION,
+        patch_vote=vote,
+        summed=node.SUMMED,
+        momentum=node.MOMENTUM,
+        regularisation=amtnet.Regularisation(detached=node.DETACH) if node.DIVERGENCE else None,
+        tasks=_tasks(cfg, fixed_weight=2.0 if cfg.METHOD.TASKS.ROTATION else 1.0),
+        stage=_last_stage(backbone),
+    )
+
+
+def give_teacher(cfg: CfgNode, method: Method, n_base: int) -> None:
+    """Let an AMTNet learn from the trained one that METHOD.AMTNET.TEACHER names, if any.
+
+    Raises InputError: it does not exist or does not fit.
+    """
+    if not isinstance(method, amtnet.AMTNet) or not cfg.METHOD.AMTNET.TEACHER:
+        return
+    own, node = cfg.BACKBONE.NAME, cfg.METHOD.AMTNET
+    name = node.TEACHER_BACKBONE or own
+    _require_choice("METHOD.AMTNET.TEACHER_BACKBONE", name, BACKBONES)
+    teacher = _amtnet(cfg, BACKBONES[name](cfg), n_base)
+    load_weights(teacher, Path(node.TEACHER), names=amtnet.PUBLISHED_NAMES, excused=EXCUSED)
+    method.teach(teacher, averaged=name != own)
+
+
+def _tasks(cfg: CfgNode, *, fixed_weight: float = 1.0) -> TaskSettings:
     node, (height, width) = cfg.METHOD.TASKS, cfg.PICTURE.SIZE
     if node.LEARNED_WEIGHTS and not node.ROTATION:
         raise InputError(
@@ -192,7 +239,11 @@ def _tasks(cfg: CfgNode) -> TaskSettings:
             "change one of the two"
         )
     return TaskSettings(
-        rotation=node.ROTATION, learned_weights=node.LEARNED_WEIGHTS, floor=node.FLOOR, gamma=node.GAMMA
+        rotation=node.ROTATION,
+        learned_weights=node.LEARNED_WEIGHTS,
+        floor=node.FLOOR,
+        gamma=node.GAMMA,
+        fixed_weight=fixed_weight,
     )
 
 
@@ -206,29 +257,60 @@ def _require_heads(key: str, heads: int, channels: int) -> None:
         raise InputError(f"{key} is {heads}, but must divide the {channels} channels of the backbone")
 
 
+COMBINATIONS: dict[str, tasnet.Combination] = {"fusion": tasnet.fused, "concatenation": tasnet.concatenated}
+"""METHOD.TASNET.COMBINE -> how pictures and words are put together."""
+
+
+def _tasnet(cfg: CfgNode, backbone: Backbone, n_base: int) -> Method:
+    """The number of base classes plays no part: nothing but the visual layer is learned."""
+    node = cfg.METHOD.TASNET
+    if node.COMBINE not in COMBINATIONS:
+        hint = nearest(node.COMBINE, COMBINATIONS)
+        raise InputError(f"METHOD.TASNET.COMBINE is {node.COMBINE!r}, expected {' or '.join(COMBINATIONS)}{hint}")
+    if node.STEPS < 1 or node.EVERY < 1:
+        raise InputError(f"METHOD.TASNET.STEPS and EVERY are {node.STEPS} and {node.EVERY}, but must be at least 1")
+    return tasnet.TasNet(
+        backbone,
+        word_size=node.WORD_SIZE,
+        combine=COMBINATIONS[node.COMBINE],
+        cosine=node.COSINE,
+        visual_share=node.VISUAL_SHARE,
+        fit=FitSettings(steps=node.STEPS, rate=node.RATE, factor=node.FACTOR, every=node.EVERY),
+        unit_features=node.UNIT_FEATURES,
+        transductive=node.TRANSDUCTIVE,
+        stage=_last_stage(backbone),
+    )
+
+
 METHODS: dict[str, Callable[[CfgNode, Backbone, int], Method]] = {
+    "amtnet": _amtnet,
     "can": _can,
     "cecnet": _cecnet,
     "dmf": _dmf,
     "spatialformer": _spatialformer,
+    "tasnet": _tasnet,
     "tsf": _tsf,
 }
 """METHOD.NAME -> constructor, given a backbone and the number of base classes."""
 
 NAME_TABLES: dict[str, NameTable] = {
+    "amtnet": amtnet.PUBLISHED_NAMES,
     "can": can.PUBLISHED_NAMES,
     "cecnet": cecnet.PUBLISHED_NAMES,
     "dmf": dmf.PUBLISHED_NAMES,
     "spatialformer": spatialformer.PUBLISHED_NAMES,
+    "tasnet": tasnet.PUBLISHED_NAMES,
     "tsf": tsf.PUBLISHED_NAMES,
 }
 """METHOD.NAME -> published parameter names."""
 
 CLASSIFIERS: dict[str, str] = {
+    "amtnet": "tasks.classifier.weight",
     "can": "classifier.weight",
     "cecnet": "tasks.classifier.weight",
     "dmf": "classifier.weight",
     "spatialformer": "tasks.classifier.weight",
+    "tasnet": "word_bias",  # has no base classes; what every checkpoint of it holds
     "tsf": "tasks.classifier.weight",
 }
 """METHOD.NAME -> the parameter whose rows are the base classes."""

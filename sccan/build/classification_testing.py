@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from sccan.backbones.weights import load_strict, read_state
 from sccan.build.checkpoints import checkpoint_path, digest
+from sccan.build.class_words import tell_classes
 from sccan.build.classification import (
     build_classifier,
     data_source,
@@ -84,6 +85,7 @@ def open_classification_test(
     method, header = load_classifier(cfg, path)
     source = data_source(cfg)
     pictures = require_split(open_splits(source), "test", source)
+    tell_classes(cfg, method, pictures.class_names)
     transform, index = fixed_transform(cfg), pictures.index()
     tests = []
     for seed, plan in _test_plans(cfg, pictures, manifest):

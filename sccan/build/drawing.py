@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from yacs.config import CfgNode
 
 from sccan.build.engine import evaluator
-from sccan.build.segmentation import logit_score
+from sccan.build.segmentation import logit_score, protocol_of
 from sccan.build.testing import FoldTest, Tested
 from sccan.engine.distributed import Runtime
-from sccan.episodes.episode import EpisodeSpec
 from sccan.report.episodes import EpisodePicture, episode_sections
 from sccan.report.files import write_text_atomically
 from sccan.report.page import Page
@@ -34,25 +32,22 @@ def episode_groups(cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested
         first: how many episodes are scored for ranking.
         shown: how many of each group are drawn.
     """
-    specs = list(tested.source.specs[:first])
-    tested.source.specs = specs
-    rows = evaluator(cfg, runtime, progress="ranking episodes")(job.method, tested.source, logit_score(cfg))
+    source, method = tested.source.first(first), protocol_of(cfg).method(job.method)
+    specs = source.specs
+    rows = evaluator(cfg, runtime, progress="ranking episodes")(method, source, logit_score(cfg))
     order = episode_iou(rows).argsort().tolist()
     worst, best = order[:shown], order[::-1][:shown]
     chosen = {"Worst": worst, "Best": [i for i in best if i not in worst], "First": list(range(min(shown, len(specs))))}
     if isinstance(job.method, BAM):
         run = evaluator(cfg, runtime, progress="comparing the learners")
-        pixels = run(AllAnswers(job.method), tested.source, disagreement_rows)[:, -1]
+        pixels = run(AllAnswers(job.method), source, disagreement_rows)[:, -1]
         most = pixels.argsort(descending=True, stable=True).tolist()
         chosen["Learners disagree"] = [i for i in most[:shown] if pixels[i] > 0]
-    return [(name, _drawn(cfg, runtime, job, tested, [specs[i] for i in numbers])) for name, numbers in chosen.items()]
-
-
-def _drawn(
-    cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested, specs: Sequence[EpisodeSpec]
-) -> list[EpisodePicture]:
     comparison = logit_score(cfg).comparison
-    return list(draw_episodes(job.method, tested.source, specs, comparison, runtime.device))
+    return [
+        (name, list(draw_episodes(method, source, [specs[i] for i in numbers], comparison, runtime.device)))
+        for name, numbers in chosen.items()
+    ]
 
 
 def write_report(path: Path, result: Result, groups: Groups, log: Path | None) -> Path:

@@ -142,7 +142,7 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
             )
         )
     return Result(
-        method=cfg.METHOD.NAME,
+        method=cfg.METHOD.NAME.upper(),
         data_set=f"{job.data.dataset.name} ({len(index)} test pictures)",
         protocol=protocol.name,
         label_variant=made_as(job.data.dataset, index),
@@ -187,4 +187,5 @@ def _baselines(
         prior_stage=prior_stage,
         cosine_stages=cosine_stages,
     )
-    return [baseline_outcome(result, classes) for result in results]
+    ratio = RATIOS[protocol_of(cfg).ratio]
+    return [baseline_outcome(result, classes, ratio) for result in results]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sccan.classification.losses import LearnedWeights
 
 PUBLISHED_MOMENTUM = 1.0
-"""Of the relation network's norms: running statistics are those of the last batch."""
+"""Of the relation network's norms: running statistics are those of the last training batch."""
 TEMPERATURE = 4.0
 """Of the divergence between two predictions."""
 
@@ -34,7 +34,7 @@ class RelationNetwork(nn.Module):
     of once per pair.
     """
 
-    def __init__(self, channels: int, *, momentum: float = PUBLISHED_MOMENTUM) -> None:
+    def __init__(self, channels: int, *, momentum: float = 0.1) -> None:
         """
         Args:
             channels: C.
@@ -69,8 +69,8 @@ class AdaptiveMetrics(nn.Module):
     """Cosine, Euclidean and relation metric, and the weights of their predictions and losses.
 
     A prediction is sum_i (1 + w_i) log softmax of the metrics' scores, the Euclidean and the relation ones through a
-    sigmoid first. The weights are either those of the losses, set anew at every step, or learned (`adaptive`). The
-    published code learns nothing there: its adaptive weights are memory that was never set and in no optimiser, and
+    sigmoid first. The weights w are either those of the losses, set anew at every step, or learned. The published
+    code learns nothing there: its adaptive weights are memory that was never set and in no optimiser, and
     two of their names are exchanged. Here they begin at 0 and learn from the fused prediction's own loss.
     """
 
@@ -84,14 +84,16 @@ class AdaptiveMetrics(nn.Module):
         *,
         scale: float = 7.0,
         adaptive: bool = True,
+        trained: bool = True,
         summed: bool = False,
-        momentum: float = PUBLISHED_MOMENTUM,
+        momentum: float = 0.1,
     ) -> None:
         """
         Args:
             channels: C.
             scale: of cosine and Euclidean scores.
-            adaptive: learn the weights of the predictions.
+            adaptive: use weights of the predictions that are their own, and not those of the losses.
+            trained: learn them; False: keep them at what is loaded, in the end as published.
             summed: squared differences are summed over channels instead of averaged, as published, which leaves
                 Euclidean scores about 14 / C wide.
             momentum: of the relation network's norms.
@@ -105,6 +107,7 @@ class AdaptiveMetrics(nn.Module):
         self.adaptive: nn.ParameterDict | None = None
         if adaptive:
             self.adaptive = nn.ParameterDict({name: torch.zeros(1) for name in MetricScores._fields})
+            self.adaptive.requires_grad_(trained)
 
     def forward(self, classes: Tensor, patches: Tensor) -> MetricScores:
         """Scores of every pair.
@@ -133,6 +136,11 @@ class AdaptiveMetrics(nn.Module):
         if self.adaptive is not None:
             return tuple(self.adaptive[name] for name in MetricScores._fields)
         return self.cosine_weight, self.euclidean_weight, self.relation_weight
+
+    @property
+    def learns_fusion(self) -> bool:
+        """Whether the weights of the predictions are parameters to train."""
+        return self.adaptive is not None and all(weight.requires_grad for weight in self.adaptive.values())
 
     @torch.no_grad()
     def keep_loss_weights(self) -> None:

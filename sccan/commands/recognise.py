@@ -4,8 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 from sccan.build.checkpoints import checkpoint_path
+from sccan.build.class_words import needs_words, tell_classes
 from sccan.build.classification import fixed_transform, is_classification, is_transductive
 from sccan.build.classification_testing import load_classifier
+from sccan.classification.data.file_formats import read_class_folder
 from sccan.classification.recognise import recognise, write_recognised
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
@@ -41,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
             f"METHOD.NAME is {cfg.METHOD.NAME!r}, which segments; name the config of a classification method"
         )
     method, _ = load_classifier(cfg, checkpoint_path(cfg, args.weights))
+    if needs_words(method):
+        tell_classes(cfg, method, read_class_folder(args.support).class_names)
     with start(cfg.DEVICE) as runtime:
         found = recognise(
             method.to(runtime.device).eval(),

@@ -49,7 +49,12 @@ def main(argv: list[str] | None = None) -> int:
         "--merge", choices=MERGES, default="final",
         help="final: novel where the ensemble is sure, else the base learner; base: the other way round",
     )  # fmt: skip
-    command.add_argument("--tau", type=float, default=TAU, help=f"when the ensemble is sure (default: {TAU})")
+    command.add_argument(
+        "--tau",
+        type=float,
+        default=TAU,
+        help=f"when the ensemble is sure (default: {TAU}, as published; a short training may need 0.5)",
+    )
     command.add_argument("--out", type=Path, default=None, help="folder of the results (default: in the run folder)")
     add_config_options(command)
     args = command.parse_args(argv)

@@ -36,8 +36,11 @@ def main(argv: list[str] | None = None) -> int:
         job = open_test(cfg, runtime, weights=args.weights or str(args.run or ""), manifest=args.manifest)
         tested = job.tests[0]
         groups = episode_groups(cfg, runtime, job, tested, first=args.first, shown=args.shown)
-        title = f"{cfg.METHOD.NAME}, {job.data.dataset.name}, fold {job.data.fold.number}, {cfg.EPISODE.SHOTS}-shot"
-        subtitle = f"first {len(tested.source.specs)} episodes of seed {tested.seed}, manifest {tested.manifest}"
+        title = (
+            f"{cfg.METHOD.NAME.upper()}, {job.data.dataset.name}, fold {job.data.fold.number}, {cfg.EPISODE.SHOTS}-shot"
+        )
+        ranked = min(args.first, len(tested.source.specs))
+        subtitle = f"first {ranked} episodes of seed {tested.seed}, manifest {tested.manifest}"
         folder = args.out or (args.run or run_folder(cfg)) / "report"
         files = write_episodes(folder, groups, title=title, subtitle=subtitle)
     print("\n".join(str(file) for file in files))

@@ -25,7 +25,7 @@ def draw_episodes(
     comparison: Comparison,
     device: torch.device,
 ) -> Iterator[EpisodePicture]:
-    """Run a method on episodes one by one and keep pictures, masks, prediction, and prior and maps where the method has them.
+    """Run a method on episodes one by one and keep pictures, masks, prediction, and the maps that the method shows.
 
     Args:
         method: in eval mode, on `device`.

@@ -23,7 +23,11 @@ from sccan.segmentation.methods.all_answers import unstacked
 from sccan.segmentation.scoring import Comparison
 
 TAU = 0.9
-"""Probability above which the ensemble's foreground is believed, as published."""
+"""Probability above which the ensemble's foreground is believed, as published.
+
+The ensemble's answer begins as probabilities, whose softmax stays below 0.74: novel pixels appear once training has
+made its weights larger, so after a short training a smaller threshold is needed.
+"""
 LEAD = 2
 """Numbers before the counts in a row: episode and class."""
 

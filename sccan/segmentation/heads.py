@@ -96,7 +96,8 @@ class PyramidHead(nn.Module):
             norm_layer: `nn.BatchNorm2d` to train, `FrozenBatchNorm2d` to keep.
         """
         super().__init__()
-        self.bins, width = tuple(bins), in_channels // len(bins)
+        width = in_channels // len(bins)
+        self.bins, self.width = tuple(bins), width
         branches = [nn.Sequential(nn.Conv2d(in_channels, width, 1, bias=False), norm_layer(width)) for _ in bins]
         self.branches = nn.ModuleList(branches)
         self.classify = nn.Sequential(
@@ -112,7 +113,8 @@ class PyramidHead(nn.Module):
         size = (maps.shape[-2], maps.shape[-1])
         first, *rest = self.classify
         # The first convolution sees the map and the grids enlarged to its size; the grids' share is had for less.
-        weights = first.weight.split([maps.shape[1], *(branch[0].out_channels for branch in self.branches)], dim=1)
+        assert isinstance(first, nn.Conv2d)
+        weights = first.weight.split([maps.shape[1], *[self.width] * len(self.bins)], dim=1)
         hidden = F.conv2d(maps, weights[0], padding=1)
         for branch, side, weight in zip(self.branches, self.bins, weights[1:], strict=True):
             grid = F.relu(branch(F.adaptive_avg_pool2d(maps, side)))

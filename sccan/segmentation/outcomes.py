@@ -51,12 +51,14 @@ def seed_outcome(
     return SeedOutcome(seed, manifest, miou, fb_iou, per_class, episodes)
 
 
-def baseline_outcome(result: BaselineResult, classes: Sequence[int]) -> BaselineOutcome:
-    """A baseline's means over the seeds."""
+def baseline_outcome(
+    result: BaselineResult, classes: Sequence[int], ratio: iou.Ratio = iou.epsilon_ratio
+) -> BaselineOutcome:
+    """A baseline's means over the seeds; the arguments are those of `seed_outcome`."""
     return BaselineOutcome(
         result.name,
-        spread([iou.mean_iou(rows, classes) for rows in result.rows]),
-        spread([iou.fb_iou(rows) for rows in result.rows]),
+        spread([iou.mean_iou(rows, classes, ratio) for rows in result.rows]),
+        spread([iou.fb_iou(rows, ratio) for rows in result.rows]),
         stage=result.stage,
         threshold=result.threshold,
     )

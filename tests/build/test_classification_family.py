@@ -20,7 +20,7 @@ from sccan.errors import InputError
 from tests.classification.made_up import made_up_pictures
 
 SIZES = (7, 9, 8, 7, 10, 12)
-METHODS = ("cecnet", "spatialformer", "tsf")
+METHODS = ("amtnet", "cecnet", "spatialformer", "tsf")
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,25 @@ def test_every_method_goes_from_a_run_file_to_a_result(method: str, root: Path, 
     config = f"config/cifar_fs/{method}_resnet12_5w1s.yaml"
     options = _options(root, tmp_path)
     assert train_command.main(["--config", config, "--opts", *options]) == 0
-    assert test_command.main(["--config", config, "--opts", *options]) == 0
+    more = ["METHOD.SPATIALFORMER.NOVEL_TASK", "False"] if method == "spatialformer" else []
+    assert test_command.main(["--config", config, "--opts", *options, *more]) == 0
     (result,) = tmp_path.rglob("results.json")
     found = json.loads(result.read_text())
     assert found["method"] == method
     assert found["accuracy"]["episodes"] == 4
+
+
+def test_a_trained_amtnet_teaches_another(root: Path, tmp_path: Path) -> None:
+    config = "config/cifar_fs/amtnet_resnet12_5w1s.yaml"
+    options = _options(root, tmp_path, "VALIDATE.EVERY", "0")
+    assert train_command.main(["--config", config, "--opts", *options]) == 0
+    teacher = str(tmp_path / "amtnet_resnet12_5w1s" / "best.safetensors")
+    more = ("NAME", "student", "METHOD.AMTNET.TEACHER", teacher, "TRAIN.LOG_EVERY", "1")
+    assert train_command.main(["--config", config, "--opts", *options, *more]) == 0
+    assert "distillation" in (tmp_path / "student" / "log.jsonl").read_text()
+    wrong = ("NAME", "other", "METHOD.AMTNET.TEACHER_BACKBONE", "conv4")
+    with pytest.raises(InputError, match="does not fit the model"):
+        train_command.main(["--config", config, "--opts", *options, *more, *wrong])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -116,6 +130,7 @@ def test_rates_are_those_of_the_published_table() -> None:
             ("METHOD.SPATIALFORMER.SUPPORTS_FOR_PROTOTYPES", "True", "EPISODE.SHOTS", "5"),
             "works with one shot, but EPISODE.SHOTS is 5",
         ),
+        ("amtnet", ("METHOD.AMTNET.PATCH_VOTE", "sometimes"), "expected one of auto, always, never"),
         ("cecnet", ("METHOD.CECNET.CLUSTER", "gnc"), "did you mean 'gcn'"),
         ("cecnet", ("METHOD.CECNET.CONNECT", "many"), "expected one of one_to_one, one_to_many"),
         ("cecnet", ("BACKBONE.RESNET12.WIDTHS", "(4, 4, 6, 6)"), "CLUSTER transformer needs 4 heads"),

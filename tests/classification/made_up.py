@@ -8,6 +8,8 @@ import torch
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.classification.data.pictures import ArrayPictures
 from sccan.classification.methods.can import CAN
+from sccan.classification.methods.spatialformer import NovelTask, SpatialFormer
+from sccan.classification.novel_task import FineTuning
 from sccan.episodes.episode import Episode
 
 
@@ -29,6 +31,13 @@ def small_can(map_size: tuple[int, int] = (2, 3), **settings: object) -> CAN:
         if name.endswith("running_var"):
             value.uniform_(0.5, 1.5)
     return model
+
+
+def small_spatialformer(steps: int = 5) -> SpatialFormer:
+    """SpatialFormer with a backbone of a few channels, fine-tuning in tests."""
+    torch.manual_seed(0)
+    backbone = StridedResNet12(stem=4, widths=(4, 6, 8, 10))
+    return SpatialFormer(backbone, n_base=7, novel_task=NovelTask(FineTuning(steps=steps, rate=0.5)))
 
 
 def square_episode() -> Episode:

@@ -14,7 +14,7 @@ from sccan.classification.recognise import NONE, recognise, write_recognised
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.method import Method
-from tests.classification.made_up import small_can
+from tests.classification.made_up import small_can, small_spatialformer
 
 FIXED, CPU = FixedTransform((20, 40)), torch.device("cpu")
 
@@ -44,6 +44,14 @@ def _by_hand(method: Method, support: Path, photos: Path) -> torch.Tensor:
     maps = method.encode(torch.stack([*examples, *queries])).maps["layer4"]
     state = method.condition(Features({"layer4": maps[None, :6]}, (20, 40)), torch.tensor([[0, 0, 0, 1, 1, 2]]))
     return method.predict(Features({"layer4": maps[None, 6:]}, (20, 40)), state)[0].softmax(-1)
+
+
+def test_a_method_that_fine_tunes_on_the_examples_needs_nothing_else(folders: tuple[Path, Path]) -> None:
+    method = small_spatialformer().eval()
+    found = recognise(method, FIXED, *folders, device=CPU)
+    with torch.no_grad():
+        want = _by_hand(method, *folders)
+    torch.testing.assert_close(torch.tensor([one.probabilities for one in found.pictures]), want, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("transductive", [False, True])

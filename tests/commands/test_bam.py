@@ -66,7 +66,7 @@ def test_training_on_pictures_instead_of_views_carries_base_labels_as_well(
 def test_bam_is_tested_like_any_method_with_its_baselines(tiny: Tiny, base: Path, bam: Path, tmp_path: Path) -> None:
     assert test.main(["--out", str(tmp_path), *bam_argv(tiny, base, "TEST.BASELINES", "True")]) == 0
     record = json.loads((tmp_path / "results.json").read_text())
-    assert (record["method"], record["episodes"]) == ("bam", [7, 7])
+    assert (record["method"].lower(), record["episodes"]) == ("bam", [7, 7])
     assert {entry["name"] for entry in record["baselines"]} >= {"all foreground", "prior mask, tuned"}
 
 

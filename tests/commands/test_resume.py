@@ -89,3 +89,16 @@ def test_a_full_disk_is_refused_before_anything_is_written(tiny: Tiny, tmp_path:
     line = refusal(train.main, tiny.argv("OUTPUT", str(tmp_path / "new")))
     assert "has 0.00 GB free, but the run may need" in line
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_sccan_together(tiny: Tiny, tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train_sccan.py"]
+    argv = tiny.argv("OUTPUT", str(tmp_path), *SETTINGS, "TRAIN.EPOCHS", "1", "VALIDATE.EVERY", "1.0")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, *launcher, *argv], cwd=ROOT, env=environment, check=True, capture_output=True)
+    state = read_state(tmp_path / "shapes_split0" / "last.pt")
+    assert state["standing"]["step"] == 5  # 40 episodes, 4 per process
+    log = (tmp_path / "shapes_split0" / "log.jsonl").read_text()
+    assert log.count('"finished"') == 1
+    assert '"validation"' in log

@@ -7,7 +7,7 @@ import pytest
 from sccan.reference.cases import find_cases, read_case, run_case
 from sccan.reference.systems import SYSTEMS
 
-SYSTEM_NAMES = ("cecnet", "spatialformer", "tsf")
+SYSTEM_NAMES = ("amtnet", "cecnet", "spatialformer", "tsf")
 CASES = find_cases([Path(__file__).parent / "cases" / name for name in SYSTEM_NAMES])
 
 

@@ -5,7 +5,7 @@ Letters: B episodes, N ways, S support pictures, Q queries, C channels, h w map 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,14 +17,16 @@ from sccan.backbones.stage import Backbone
 from sccan.classification.base_tasks import BaseLogits, BaseTasks, TaskSettings, base_class_ids
 from sccan.classification.heads import class_means, full_precision, map_tokens, ways_of
 from sccan.classification.losses import map_focal_loss
-from sccan.classification.metric_fusion import PUBLISHED_MOMENTUM, AdaptiveMetrics, MetricScores, divergence
+from sccan.classification.metric_fusion import AdaptiveMetrics, MetricScores, divergence
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
 
 HEAD = "similarity_res_func."
 RELATION = f"{HEAD}relation_module."
+FEW_SHOTS = 2
 MANY_SHOTS_WEIGHT, FEW_SHOTS_WEIGHT = 0.5, 0.1
-"""Of the divergences, with more than two shots and with fewer."""
+"""Of the divergences, with more shots than that and with no more."""
+DISTILLATION_WEIGHT = 0.5
 
 
 class AMTNetNames(NameTable):
@@ -35,8 +37,7 @@ class AMTNetNames(NameTable):
 
 
 def _is_weight(name: str) -> bool:
-    fusion = name.startswith("metrics.") and not name.startswith(("metrics.relation.", "metrics.loss_weights."))
-    return fusion
+    return name.startswith(("metrics.adaptive.", *(f"metrics.{metric}_weight" for metric in MetricScores._fields)))
 
 
 PUBLISHED_NAMES = AMTNetNames(
@@ -79,19 +80,22 @@ class AMTNetOutputs:
         scores: raw scores of the metrics at every position, [B, Q, N, h, w] each.
         fused: the fused prediction, likewise.
         base: logits of the base tasks.
+        teacher: what a teacher says about the same pictures, if there is one.
     """
 
     scores: MetricScores
     fused: Tensor
     base: BaseLogits
+    teacher: AMTNetOutputs | None = None
 
 
 class AMTNet(Method):
     """Three metrics are learned together, each with a loss of its own, and their predictions are fused.
 
     The adaptive weights of the fusion are trained here, on the loss of the fused prediction alone; published, they
-    never are (see `AdaptiveMetrics`). The relation network's norms keep the statistics of the last batch, as published
-    (momentum 1), unless set otherwise. The head computes in float32.
+    never are (see `AdaptiveMetrics`). The relation network's norms average their statistics here; published, they keep
+    those of the last batch (momentum 1). The head computes in float32. Distillation from a teacher (`teach`) follows
+    the published formula, but no recorded number verifies it.
     """
 
     def __init__(
@@ -101,9 +105,10 @@ class AMTNet(Method):
         n_base: int = 64,
         scale: float = 7.0,
         adaptive: bool = True,
+        train_fusion: bool = True,
         patch_vote: bool = True,
         summed: bool = False,
-        momentum: float = PUBLISHED_MOMENTUM,
+        momentum: float = 0.1,
         regularisation: Regularisation | None = None,
         tasks: TaskSettings | None = None,
         stage: str = "layer4",
@@ -112,11 +117,12 @@ class AMTNet(Method):
         Args:
             backbone: will be trained with the rest.
             n_base: classes of the training split.
-            scale: see `AdaptiveMetrics`, also for the following four.
-            adaptive: learn the weights of the predictions.
+            scale: factor of cosines and Euclidean distances.
+            adaptive: fuse predictions with weights of their own, and not with those of the losses.
+            train_fusion: learn these weights; False: as published.
             patch_vote: in tests, add the patches' votes by cosine (published: unless the backbone is a Conv4).
-            summed: Euclidean distances summed over channels.
-            momentum: of the relation network's norms.
+            summed: Euclidean distances summed over channels (published: averaged).
+            momentum: of the relation network's norms (published: 1).
             regularisation: None: without.
             tasks: what is learned beside the metrics.
             stage: the backbone's stage to use.
@@ -125,8 +131,36 @@ class AMTNet(Method):
         self.backbone, self.stage = backbone, stage
         self.patch_vote, self.regularisation = patch_vote, regularisation
         channels = backbone.stage(stage).channels
-        self.metrics = AdaptiveMetrics(channels, scale=scale, adaptive=adaptive, summed=summed, momentum=momentum)
+        self.metrics = AdaptiveMetrics(
+            channels, scale=scale, adaptive=adaptive, trained=train_fusion, summed=summed, momentum=momentum
+        )
         self.tasks = BaseTasks(channels, n_base, tasks)
+        self._teacher: tuple[AMTNet, ...] = ()  # a tuple, so that its weights are no part of this model's
+        self._averaged = False
+
+    def teach(self, teacher: AMTNet, *, averaged: bool) -> None:
+        """Learn from a trained network as well from now on; it is frozen.
+
+        Args:
+            teacher: for the same base classes.
+            averaged: compare predictions averaged over positions, for a teacher with another backbone.
+
+        Raises ValueError: the teacher knows other base classes or another task.
+        """
+        ours, theirs = self.tasks, teacher.tasks
+        found = (theirs.classifier.out_channels, theirs.settings.rotation)
+        if found != (ours.classifier.out_channels, ours.settings.rotation):
+            raise ValueError(
+                f"the teacher knows {found[0]} base classes, rotations: {found[1]}; the student "
+                f"{ours.classifier.out_channels}, rotations: {ours.settings.rotation}"
+            )
+        self._teacher, self._averaged = (teacher.requires_grad_(False).eval(),), averaged
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves to devices and data types take the teacher along."""
+        for teacher in self._teacher:
+            teacher._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     def encode(self, images: Tensor) -> Features:
         return Features({self.stage: self.backbone(images)[self.stage]}, (images.shape[-2], images.shape[-1]))
@@ -152,23 +186,25 @@ class AMTNet(Method):
         maps = query.maps[self.stage].float()
         with full_precision(maps):
             scores = self.metrics(state, F.normalize(map_tokens(maps), dim=-1))
-            # Without adaptive weights nothing is to be learned from the fused prediction but by the divergences.
-            fused = self.metrics.fused(scores)
-            size = maps.shape[-2:]
-            return AMTNetOutputs(
-                MetricScores(*(one.unflatten(-1, size) for one in scores)),
-                fused.unflatten(-1, size),
-                self.tasks(maps),
-            )
+            fused, size = self.metrics.fused(scores), maps.shape[-2:]
+            as_maps = MetricScores(*(one.unflatten(-1, size) for one in scores))
+            return AMTNetOutputs(as_maps, fused.unflatten(-1, size), self.tasks(maps))
 
     def forward(self, episode: Episode) -> Any:
         """Scores [B, Q, N]; in training `AMTNetOutputs`."""
         if not self.training:
             return super().forward(episode)
-        support, query = self.encode_episode(self.tasks.expanded(episode))
-        return self.training_outputs(
-            query, self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
-        )
+        expanded = self.tasks.expanded(episode)
+        outputs = self._trained_on(expanded)
+        for teacher in self._teacher:
+            with torch.no_grad():
+                outputs = replace(outputs, teacher=teacher._trained_on(expanded))
+        return outputs
+
+    def _trained_on(self, episode: Episode) -> AMTNetOutputs:
+        support, query = self.encode_episode(episode)
+        state = self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
+        return self.training_outputs(query, state)
 
     def loss(self, outputs: AMTNetOutputs, episode: Episode) -> dict[str, Tensor]:
         """Losses of base tasks and metrics, and their weighted sum; sets the weights of the next predictions."""
@@ -190,29 +226,48 @@ class AMTNet(Method):
         total = losses.pop("base") + settings.local_weight * self.metrics.loss_weights(*own)
         losses |= dict(zip(MetricScores._fields, own, strict=True))
         self.metrics.keep_loss_weights()
-        if self.metrics.adaptive is not None:
-            detached = MetricScores(*(scores.detach() for scores in outputs.scores))
-            fused = self.metrics.fused(detached)
+        if self.metrics.learns_fusion:
+            fused = self.metrics.fused(MetricScores(*(scores.detach() for scores in outputs.scores)))
             losses["fusion"] = map_focal_loss(fused.flatten(0, 1), targets, settings.gamma)
             total = total + losses["fusion"]
         if self.regularisation is not None:
-            parts = self._divergences(outputs, n_shot, self.regularisation)
-            if parts is not None:
-                losses["divergence"] = parts
-                total = total + parts
+            weight, parts = self._divergences(outputs, n_shot, self.regularisation)
+            losses |= {f"divergence_{name}": value for name, value in parts.items()}
+            total = total + weight * sum(parts.values())
+        if outputs.teacher is not None:
+            losses["distillation"] = distillation(outputs, outputs.teacher, averaged=self._averaged)
+            total = total + DISTILLATION_WEIGHT * losses["distillation"]
         return losses | {"total": total}
 
-    def _divergences(self, outputs: AMTNetOutputs, n_shot: int, settings: Regularisation) -> Tensor | None:
-        """As published: towards the fused prediction with many shots; with few, only without the rotation task."""
+    def _divergences(
+        self, outputs: AMTNetOutputs, n_shot: int, settings: Regularisation
+    ) -> tuple[float, dict[str, Tensor]]:
+        """By metric, with their weight: with many shots from the fused prediction; with few, only without rotations."""
         scores = outputs.scores
-        if n_shot > 2:
+        if n_shot > FEW_SHOTS:
             teacher = outputs.fused.detach() if settings.detached else outputs.fused
-            return MANY_SHOTS_WEIGHT * torch.stack([divergence(student, teacher) for student in scores]).sum()
+            return MANY_SHOTS_WEIGHT, {name: divergence(one, teacher) for name, one in scores._asdict().items()}
         if self.tasks.settings.rotation:
-            return None
+            return FEW_SHOTS_WEIGHT, {}
         teacher = scores.cosine.detach() if settings.detached else scores.cosine
-        return FEW_SHOTS_WEIGHT * divergence(scores.relation, teacher)
+        return FEW_SHOTS_WEIGHT, {"relation": divergence(scores.relation, teacher)}
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """One group, ``model``: as published, one rate and weight decay for everything."""
-        return {"model": list(self.parameters())}
+        return {"model": [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+
+def distillation(student: AMTNetOutputs, teacher: AMTNetOutputs, *, averaged: bool) -> Tensor:
+    """Sum of divergences from a teacher: every metric from its fused prediction, base tasks from their like.
+
+    Args:
+        student: of a training batch.
+        teacher: of the same pictures.
+        averaged: average scores over positions first.
+    """
+    pairs = [(student.base.classes, teacher.base.classes), *((own, teacher.fused) for own in student.scores)]
+    if student.base.rotations is not None and teacher.base.rotations is not None:
+        pairs.append((student.base.rotations, teacher.base.rotations))
+    if averaged:
+        pairs = [(own.mean((-2, -1)), theirs.mean((-2, -1))) for own, theirs in pairs]
+    return torch.stack([divergence(own, theirs) for own, theirs in pairs]).sum()

@@ -87,7 +87,7 @@ class TasNet(Method):
             cosine: score by cosine (published for CUB, and for concatenation on tieredImageNet); otherwise by minus
                 the squared distance.
             visual_share: of the fusion.
-            fit: of the words; see `published_fit`.
+            fit: of the words.
             unit_features: in training, bring features to unit length first (published for concatenation).
             transductive: draw class means towards clusters of the queries, all of which `predict` must then be given.
             stage: the backbone's stage to average.
@@ -128,7 +128,7 @@ class TasNet(Method):
             words: of the ways, [B, N, D]; None: way n is the n-th of the known classes.
             start: of the fit; None: the stored map.
         """
-        features = self._vectors(support)
+        features = self.vectors(support)
         n_batch = len(features)
         if words is None:
             words = self.class_words[: ways_of(labels)].expand(n_batch, -1, -1)
@@ -141,7 +141,7 @@ class TasNet(Method):
         return TasNetState(learner, words, prototypes, losses)
 
     def predict(self, query: Features, state: TasNetState) -> Tensor:
-        features = self._vectors(query)
+        features = self.vectors(query)
         with full_precision(features), torch.no_grad():
             query_words = state.learner(features)
         with full_precision(features):
@@ -167,8 +167,8 @@ class TasNet(Method):
         """One group, ``model``: the visual layer."""
         return {"model": list(self.visual.parameters())}
 
-    def _vectors(self, features: Features) -> Tensor:
-        """[B, S, C] in float32."""
+    def vectors(self, features: Features) -> Tensor:
+        """What the layers see of pictures, [B, S, C] in float32."""
         vectors = features.maps[self.stage].float().flatten(2)
         return F.normalize(vectors, dim=-1) if self.unit_features and self.training else vectors
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sccan.reference.cases import Runner
-from sccan.reference.systems import amtnet, bam, can, cecnet, dmf, sccan, segmentation_data, spatialformer, tsf
+from sccan.reference.systems import amtnet, bam, can, cecnet, dmf, sccan, segmentation_data, spatialformer, tasnet, tsf
 
 SYSTEMS: Mapping[str, Mapping[str, Runner]] = {
     "amtnet": amtnet.PARTS,
@@ -14,6 +14,7 @@ SYSTEMS: Mapping[str, Mapping[str, Runner]] = {
     "sccan": sccan.PARTS,
     "segmentation_data": segmentation_data.PARTS,
     "spatialformer": spatialformer.PARTS,
+    "tasnet": tasnet.PARTS,
     "tsf": tsf.PARTS,
 }
 """System name -> part name -> runner. A new system adds its file and its line here."""

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sccan.backbones.names import NameTable
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import load_strict
 from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.amtnet import HEAD, PUBLISHED_NAMES, AMTNet, AMTNetOutputs, Regularisation
+from sccan.classification.metric_fusion import PUBLISHED_MOMENTUM
 from sccan.episodes.episode import Features
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (
@@ -72,8 +72,10 @@ def run_train(case: Case) -> dict[str, Any]:
     losses = model.losses(outputs, episode.query_labels, case.tensor("pids"), n_shot)
     losses["total"].backward()
     weights, metrics = model.tasks.weights, model.metrics
+    divergences = [value.item() for name, value in losses.items() if name.startswith("divergence_")]
     return {
         **{f"loss_{name}": losses[key].item() for name, key in LOSSES.items() if key in losses},
+        **{f"loss_kl_{number}": value for number, value in enumerate(divergences)},
         **_patches(outputs),
         **base_logits(outputs.base),
         "awl_metric_grad": metrics.loss_weights.scales.grad,
@@ -90,7 +92,6 @@ LOSSES = {
     "cosine": "cosine",
     "proto": "euclidean",
     "relation": "relation",
-    "kl_0": "divergence",
 }
 """Name in the cases -> ours."""
 
@@ -112,8 +113,7 @@ def _model(case: Case) -> AMTNet:
     model = _network(
         backbone, config, config["backbone"], config["scale_cls"], tasks=tasks, regularisation=regularisation
     )
-    names: NameTable = PUBLISHED_NAMES
-    load_published(model, case, names)
+    load_published(model, case, PUBLISHED_NAMES)
     return model.to(case.device)
 
 
@@ -123,6 +123,8 @@ def _network(backbone: Backbone, config: dict[str, Any], name: str, scale: float
         n_base=config["num_classes"],
         scale=scale,
         adaptive=config["adaptive_metrics"],
+        train_fusion=False,
+        momentum=PUBLISHED_MOMENTUM,
         patch_vote="conv4" not in name,
         stage=last_stage(backbone),
         **options,

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.stage import Backbone
-from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
 from sccan.backbones.weights import load_strict
+from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
 from sccan.classification.accuracy import mean_and_interval
 from sccan.classification.class_words import cifar_words, class_vectors, mini_words, tiered_words
 from sccan.classification.clusters import drawn_prototypes
@@ -151,7 +151,7 @@ def _episodes(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) ->
             "accuracy": (logits.argmax(-1) == labels).float().mean(),
             "inner_losses": state.losses[RECORDED_STEPS, 0],
             "word_norms": [float(one.norm()) for one in (start.weight, start.bias)],
-            "query_words": start(model._vectors(query))[0],
+            "query_words": start(model.vectors(query))[0],
         }
         if training:
             loss.backward()
@@ -192,7 +192,7 @@ def _head(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> Tas
         combine=combine,
         cosine=config["dataset"] == "cub" or slow,
         visual_share=config["lamda"],
-        fit=published_fit(config["gradlr"], slow=slow),
+        fit=_published_fit(config["gradlr"], slow=slow),
         unit_features="rows divided" in config["feature_normalisation"],
         transductive=config["setting"] == "tran",
     ).to(case.device)
@@ -200,7 +200,7 @@ def _head(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> Tas
     return model
 
 
-def published_fit(rate: float, *, slow: bool) -> FitSettings:
+def _published_fit(rate: float, *, slow: bool) -> FitSettings:
     """The published fit of the words; slow for concatenation on tieredImageNet and CUB."""
     return FitSettings(rate=rate, factor=0.5, every=50) if slow else FitSettings(rate=rate)
 

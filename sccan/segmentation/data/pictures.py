@@ -113,6 +113,10 @@ class SegmentationSource:
         self.specs, self.store, self.transform = specs, store, transform
         self.annotation = check_annotation(annotation)
 
+    def first(self, count: int) -> SegmentationSource:
+        """The same source with its first episodes alone."""
+        return SegmentationSource(self.store, self.specs[:count], self.transform, annotation=self.annotation)
+
     def load(self, number: int) -> Picture:
         """Decode and resize one picture.
 

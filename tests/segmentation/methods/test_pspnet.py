@@ -11,6 +11,7 @@ from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_strict, load_weights
+from sccan.build.pretrained import load_backbone
 from sccan.errors import InputError
 from sccan.segmentation.data.pixel_batch import PixelBatch
 from sccan.segmentation.methods.pspnet import PUBLISHED_NAMES, PSPNet
@@ -84,6 +85,9 @@ def test_a_published_checkpoint_loads_with_its_doubled_names(
     assert model.backbone.conv1.weight.eq(state["layer0.0.weight"]).all()
     assert model.classifier.classify[4].bias.eq(state["cls.4.bias"]).all()
     assert set(PUBLISHED_NAMES.published(model.state_dict())) == set(manifest)
+    alone = backbone()
+    load_backbone(alone, "any", str(path))  # as SCCAN takes it
+    assert alone.conv2.weight.eq(state["layer0.3.weight"]).all()
 
 
 def test_a_checkpoint_of_another_backbone_is_refused_with_both_names() -> None:

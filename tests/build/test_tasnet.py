@@ -1,0 +1,133 @@
+"""TasNet from settings: a backbone from another run, words from a file, training, test and own pictures; refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sccan.build.classification import build_classifier, training_job
+from sccan.classification.data.pictures import SPLITS
+from sccan.classification.data.prepared import write_prepared
+from sccan.classification.methods.tasnet import TasNet
+from sccan.commands import recognise as recognise_command
+from sccan.commands import test as test_command
+from sccan.commands import train as train_command
+from sccan.config import load_config
+from sccan.engine.distributed import Runtime
+from sccan.errors import InputError
+from tests.classification.made_up import made_up_pictures
+
+CONFIG = "config/cifar_fs/tasnet_resnet12_5w1s.yaml"
+WIDTHS = "(4, 4, 6, 8)"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    splits = {split: made_up_pictures((22, 20, 21, 20), (20, 20), split, split) for split in SPLITS}
+    write_prepared(folder, splits, {"name": "noise", "class_list": ""})
+    generator = np.random.default_rng(0)
+    names = [f"{split}{number}" for split in SPLITS for number in range(4)] + ["cat", "dog"]
+    rows = [f"{name} {' '.join(map(str, generator.normal(size=6).round(4)))}\n" for name in names]
+    (folder / "vectors.txt").write_text("".join(rows))
+    cfg = load_config(
+        "config/cifar_fs/dmf_resnet12_5w1s.yaml",
+        [
+            "BACKBONE.RESNET12_POOLED.WIDTHS",
+            WIDTHS,
+            "BACKBONE.RESNET12_POOLED.BLOCK_SIZE",
+            "3",
+            "METHOD.DMF.GROUPS",
+            "4",
+        ],
+    )
+    torch.save(build_classifier(cfg, 4).state_dict(), folder / "dmf.pth")
+    return folder
+
+
+def _options(root: Path, out: Path, *more: str) -> list[str]:
+    settings = {
+        "DATA.ROOT": root,
+        "DATA.NAME": "noise",
+        "DATA.CLASS_LIST": "",
+        "DATA.WORKERS": 0,
+        "OUTPUT": out,
+        "DEVICE": "cpu",
+        "BACKBONE.RESNET12_POOLED.WIDTHS": WIDTHS,
+        "BACKBONE.RESNET12_POOLED.BLOCK_SIZE": 3,
+        "BACKBONE.WEIGHTS": root / "dmf.pth",
+        "METHOD.TASNET.VECTORS": root / "vectors.txt",
+        "METHOD.TASNET.WORD_SIZE": 6,
+        "METHOD.TASNET.STEPS": 5,
+        "PICTURE.SIZE": "(20, 24)",
+        "EPISODE.WAYS": 3,
+        "TRAIN.EPOCHS": 1,
+        "TRAIN.EPISODES_PER_EPOCH": 3,
+        "VALIDATE.EPISODES": 3,
+        "TEST.EPISODES": 5,
+        "TEST.SEEDS": "[1]",
+    }
+    return [str(word) for pair in settings.items() for word in pair] + list(more)
+
+
+def test_train_test_and_own_pictures(root: Path, tmp_path: Path) -> None:
+    options = _options(root, tmp_path)
+    assert train_command.main(["--config", CONFIG, "--opts", *options]) == 0
+    options += ["BACKBONE.WEIGHTS", ""]  # the checkpoint holds the backbone
+    assert test_command.main(["--config", CONFIG, "--opts", *options]) == 0
+    (path,) = (tmp_path / "tasnet_resnet12_5w1s" / "results").rglob("results.json")
+    result = json.loads(path.read_text())
+    assert result["accuracy"]["episodes"] == 5
+    for place in ("support/cat", "support/dog", "photos"):
+        (tmp_path / place).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.random.default_rng(number).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / place / f"{number}.png")
+    words = ["--support", "support", "--pictures", "photos", "--out", "out"]
+    words = [str(tmp_path / word) if n % 2 else word for n, word in enumerate(words)]
+    assert recognise_command.main([*words, "--config", CONFIG, "--opts", *options]) == 0
+    records = json.loads((tmp_path / "out" / "recognised.json").read_text())
+    assert {record["class"] for record in records} <= {"cat", "dog"}
+
+
+def test_a_validation_gives_back_the_words_of_the_training_classes(root: Path, tmp_path: Path) -> None:
+    job = training_job(load_config(CONFIG, _options(root, tmp_path)), Runtime(torch.device("cpu")))
+    assert isinstance(job.model, TasNet)
+    before = job.model.class_words.clone()
+    assert before.shape == (4, 6)
+    assert 0 <= job.task.validate(job.model)["score"] <= 1
+    assert torch.equal(job.model.class_words, before)
+
+
+def test_a_file_of_names_translates_classes(root: Path, tmp_path: Path) -> None:
+    table = tmp_path / "names.txt"
+    table.write_text("train0 1 cat\ntrain1 2 dog\ntrain2 3 cat\ntrain3 4 red_dog\n")
+    more = ("METHOD.TASNET.NAMES", str(table))
+    job = training_job(load_config(CONFIG, _options(root, tmp_path, *more)), Runtime(torch.device("cpu")))
+    assert isinstance(job.model, TasNet)
+    words = job.model.class_words
+    assert torch.equal(words[0], words[2])
+    assert torch.equal(words[1], words[3])
+    with pytest.raises(InputError, match=r"names\.txt names no word for val0, val1, val2, val3"):
+        job.task.validate(job.model)
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("BACKBONE.WEIGHTS", ""), "BACKBONE.WEIGHTS is empty, but tasnet trains on a frozen backbone"),
+        (("METHOD.TASNET.VECTORS", ""), "METHOD.TASNET.VECTORS is empty"),
+        (("METHOD.TASNET.NAME_RULE", "cifra"), "NAME_RULE is 'cifra'.*did you mean 'cifar'"),
+        (("METHOD.TASNET.COMBINE", "fuse"), "COMBINE is 'fuse', expected fusion or concatenation"),
+        (("METHOD.TASNET.WORD_SIZE", "5"), "word vectors have 6 numbers, but the weights are for 5"),
+        (("METHOD.TASNET.STEPS", "0"), "STEPS and EVERY are 0 and 10"),
+        (("METHOD.TASNET.NAMES", "nowhere.txt"), "NAMES nowhere.txt cannot be read"),
+    ],
+)
+def test_unfit_settings_are_one_clear_line(root: Path, tmp_path: Path, more: tuple[str, str], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        training_job(load_config(CONFIG, _options(root, tmp_path, *more)), Runtime(torch.device("cpu")))
+    assert not list(tmp_path.iterdir())
