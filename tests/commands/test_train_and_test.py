@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
 from sccan.commands import evaluate_miou, test, train, visualize
 from sccan.engine.checkpoint import read_header
+from sccan.segmentation.methods.sccan import PUBLISHED_NAMES
 from tests.commands.conftest import Tiny
 
 ROOT = Path(__file__).parent.parent.parent
@@ -194,3 +196,32 @@ def test_a_partial_or_broken_checkpoint_is_refused(tiny: Tiny, tmp_path: Path, r
     assert "is a web page, not weights" in refusal(test.main, ["--weights", str(page), *tiny.argv()])
     line = refusal(test.main, ["--weights", str(tiny.run), *tiny.argv("METHOD.SCCAN.DEPTH", "3")])
     assert "missing: transformer.blocks." in line
+
+
+def test_a_published_checkpoint_of_parallel_training_scores_what_ours_does(tiny: Tiny, tmp_path: Path) -> None:
+    state = PUBLISHED_NAMES.published(load_file(tiny.run / "best.safetensors"))
+    # As the released training script writes it, from several processes: prefixed, with the state of its optimisers.
+    content = {
+        "epoch": 3.5,
+        "state_dict": {f"module.{name}": value for name, value in state.items()},
+        "optimizer": {"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": [{"lr": 0.05, "params": [0]}]},
+    }
+    published = tmp_path / "train_epoch_3.5_0.1234.pth"
+    torch.save(content, published)
+    argv = tiny.argv("TEST.BASELINES", "False", "TEST.PROTOCOL", "sccan", "DATA.SKIP_SMALL_CLASSES", "True")
+    scores = []
+    for weights in (published, tiny.run):
+        folder = tmp_path / f"of_{weights.stem}"
+        assert test.main(["--weights", str(weights), "--out", str(folder), *argv]) == 0
+        scores.append(results(folder))
+    assert scores[0]["miou"] == scores[1]["miou"]
+    assert scores[0]["protocol"].startswith("sccan")
+    assert scores[0]["selection"] == "unknown (the checkpoint does not say)"
+
+
+def test_the_test_fold_may_choose_the_checkpoint_and_the_result_says_so(tiny: Tiny, tmp_path: Path) -> None:
+    argv = tiny.argv("OUTPUT", str(tmp_path), "VALIDATE.SELECT_ON", "test_fold", "TEST.BASELINES", "False")
+    assert train.main(argv) == 0
+    assert test.main(argv) == 0
+    record = results(tmp_path / "shapes_split0" / RESULTS)
+    assert record["selection"] == "mIoU on episodes of the test fold (as published)"
