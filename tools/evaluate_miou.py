@@ -1,5 +1,10 @@
 """`python tools/evaluate_miou.py --help`; the command itself lives in sccan/commands/evaluate_miou.py."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
+
 from sccan.commands.entry import run_main
 from sccan.commands.evaluate_miou import main
 

@@ -1,5 +1,10 @@
 """`python tools/test_gfss.py --help`; the command itself lives in sccan/commands/test_gfss.py."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
+
 from sccan.commands.entry import run_main
 from sccan.commands.test_gfss import main
 

@@ -1,5 +1,10 @@
 """`python tools/verify_reference.py --help`; the command itself lives in sccan/commands/verify_reference.py."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
+
 from sccan.commands.entry import run_main
 from sccan.commands.verify_reference import main
 
