@@ -4,7 +4,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from sccan.build.segmentation import logit_score, open_data
+from sccan.build.segmentation import logit_score, open_data, protocol_of
 from sccan.build.testing import scored_classes
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
@@ -14,6 +14,7 @@ from sccan.errors import InputError
 from sccan.report.files import write_json
 from sccan.report.results import SeedOutcome
 from sccan.report.tables import Table, count_column, percent, percent_column, text_column
+from sccan.segmentation.iou import RATIOS
 from sccan.segmentation.outcomes import seed_outcome
 from sccan.segmentation.scoring import score_stored
 
@@ -54,10 +55,19 @@ def main(argv: list[str] | None = None) -> int:
 def _score(cfg: CfgNode, runtime: Runtime, manifest_file: Path, folder: Path) -> SeedOutcome:
     data = open_data(cfg, runtime)
     manifest: Manifest = read_manifest(manifest_file, data.test_store.index)
+    protocol, made_under = protocol_of(cfg), manifest.header.get("protocol", "")
+    if made_under != protocol.name:
+        raise InputError(
+            f"{manifest_file} was made under protocol {made_under!r}, but the settings name {protocol.name!r}, which "
+            "may compare at another place; set TEST.PROTOCOL and its parts to match, with --opts"
+        )
     rows = score_stored(folder, manifest.specs, data.test_store, logit_score(cfg).comparison)
     classes = scored_classes(cfg, data, [manifest.specs])
     seed = int(manifest.header["seed"])
-    return seed_outcome(rows, manifest.specs, data.test_store.index, classes, seed=seed, manifest=manifest.hash)
+    ratio = RATIOS[protocol.ratio]
+    return seed_outcome(
+        rows, manifest.specs, data.test_store.index, classes, seed=seed, manifest=manifest.hash, ratio=ratio
+    )
 
 
 def _config_of_run(manifest: Path) -> Path:

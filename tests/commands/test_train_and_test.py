@@ -80,6 +80,21 @@ def test_a_missing_prediction_is_named(tiny: Tiny, tmp_path: Path, refusal) -> N
     assert "episode 3 has no prediction" in refusal(evaluate_miou.main, argv)
 
 
+@pytest.mark.parametrize("protocol", ["stratified", "hsnet"])
+def test_predictions_are_scored_under_the_protocol_they_were_made_under(
+    tiny: Tiny, tmp_path: Path, refusal, protocol: str
+) -> None:
+    settings = ["TEST.SEEDS", "[5]", "TEST.BASELINES", "False", "DATA.SKIP_SMALL_CLASSES", "True"]
+    argv = tiny.argv(*settings, "TEST.PROTOCOL", protocol)
+    assert test.main(["--save-predictions", "--out", str(tmp_path), *argv]) == 0
+    stored, scores = tmp_path / "predictions" / "seed5", tmp_path / "scores.json"
+    files = ["--predictions", str(stored), "--manifest", str(tmp_path / "episodes_seed5.jsonl")]
+    assert evaluate_miou.main([*files, "--json", str(scores), *argv]) == 0
+    assert json.loads(scores.read_text())["miou"] == results(tmp_path)["miou"]["mean"]
+    line = refusal(evaluate_miou.main, [*files, *tiny.argv(*settings, "TEST.PROTOCOL", "sccan")])
+    assert f"was made under protocol '{protocol}" in line
+
+
 def test_two_processes_print_the_digits_of_one(tiny: Tiny, tmp_path: Path) -> None:
     for processes, folder in ((1, "one"), (2, "two")):
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
