@@ -8,6 +8,7 @@ only `sccan.build` and the commands read it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +22,59 @@ from sccan.settings import defaults, optimiser_group
 BASE_KEY = "_BASE_"
 FREE_NODES = ("OPTIM",)
 """Nodes whose children are named by the user (the parameter groups of a method); each child has fixed keys."""
+Matters = Callable[[str], bool]
+"""Whether a setting, or a group (its dotted name then ends with a dot), has to fit."""
 
 
-def load_config(path: str | Path, opts: list[str] | tuple[str, ...] = ()) -> CfgNode:
+def everything(name: str) -> bool:
+    """Every setting has to fit."""
+    return True
+
+
+def load_config(path: str | Path, opts: list[str] | tuple[str, ...] = (), *, matters: Matters = everything) -> CfgNode:
     """The frozen settings of a run.
 
     Args:
         path: a YAML file of ours (with ``_BASE_``) or a published one; a file that is not there is looked for among
             the configurations installed with the package.
         opts: KEY VALUE pairs that have the last word, for instance ``["TRAIN.BATCH_SIZE", "4"]``.
+        matters: other settings of the file, where they are unknown or unfit, keep their defaults.
 
     Raises InputError: the file, a key or a value is unfit; the line names the nearest known key.
     """
     file = find_config(path)
-    cfg = defaults()
+    return _merged(_layers(file), opts, file.stem, matters)
+
+
+def config_of(
+    settings: dict[str, Any], source: str, opts: list[str] | tuple[str, ...] = (), *, matters: Matters = everything
+) -> CfgNode:
+    """The frozen settings of nested plain data, such as the header of a checkpoint holds.
+
+    Args:
+        settings: what differs from the defaults.
+        source: what an error message calls it.
+        opts, matters: see `load_config`.
+
+    Raises InputError: a key or a value is unfit.
+    """
+    return _merged([(settings, source)], opts, "", matters)
+
+
+def _merged(
+    layers: list[tuple[dict[str, Any], str]], opts: list[str] | tuple[str, ...], name: str, matters: Matters
+) -> CfgNode:
+    """Layers, the lowest first, and overrides above the defaults."""
     if len(opts) % 2:
         raise InputError(f"--opts takes KEY VALUE pairs, but got {len(opts)} words; the last is {opts[-1]!r}")
-    named = [(_nested(key, _parse(value)), "--opts") for key, value in zip(opts[::2], opts[1::2], strict=True)]
-    layers = _layers(file) + named
-    for layer, source in layers:
+    cfg = defaults()
+    said = [(_nested(key, _parse(value)), "--opts") for key, value in zip(opts[::2], opts[1::2], strict=True)]
+    for layer, source in layers + said:
         if is_published(layer):
-            layer = translate(layer, source, _method_named(layers))
-        _merge(cfg, layer, source)
+            layer = translate(layer, source, _method_named(layers + said))
+        _merge(cfg, layer, source, everything if source == "--opts" else matters)
     if not cfg.NAME:
-        cfg.NAME = file.stem
+        cfg.NAME = name
     cfg.freeze()
     return cfg
 
@@ -117,21 +147,31 @@ def _layers(path: Path, above: tuple[Path, ...] = ()) -> list[tuple[dict[str, An
     return [*_layers(base_path, (*above, path.resolve())), (content, str(path))]
 
 
-def _merge(node: CfgNode, values: dict[str, Any], source: str, prefix: str = "") -> None:
+def _merge(node: CfgNode, values: dict[str, Any], source: str, matters: Matters, prefix: str = "") -> None:
     for key, value in values.items():
         name = f"{prefix}{key}"
-        if key not in node:
-            if prefix.removesuffix(".") not in FREE_NODES:
-                raise InputError(f"{source}: unknown setting {name}{nearest(str(key), node.keys())}")
-            if not isinstance(value, dict):
-                raise InputError(f"{source}: {name} must hold settings of an optimiser, not {value!r}")
-            node[key] = optimiser_group()
+        try:
+            _put(node, key, value, source, name)
+        except InputError:
+            if matters(f"{name}." if isinstance(value, dict) else name):
+                raise
+            continue
         if isinstance(node[key], CfgNode):
-            if not isinstance(value, dict):
-                raise InputError(f"{source}: {name} is a group of settings, but got the value {value!r}")
-            _merge(node[key], value, source, f"{name}.")
-        else:
-            node[key] = _fit(value, node[key], name, source)
+            _merge(node[key], value, source, matters, f"{name}.")
+
+
+def _put(node: CfgNode, key: str, value: Any, source: str, name: str) -> None:
+    """A value into its place; a group is only seen to be one."""
+    if key not in node:
+        if name.rpartition(".")[0] not in FREE_NODES:
+            raise InputError(f"{source}: unknown setting {name}{nearest(str(key), node.keys())}")
+        if not isinstance(value, dict):
+            raise InputError(f"{source}: {name} must hold settings of an optimiser, not {value!r}")
+        node[key] = optimiser_group()
+    if not isinstance(node[key], CfgNode):
+        node[key] = _fit(value, node[key], name, source)
+    elif not isinstance(value, dict):
+        raise InputError(f"{source}: {name} is a group of settings, but got the value {value!r}")
 
 
 def _fit(value: Any, default: Any, name: str, source: str) -> Any:

@@ -85,6 +85,8 @@ def _method() -> CfgNode:
     node = CfgNode()
     # sccan | bam | pspnet, pixel_classifier (train a backbone); classification: see sccan.build.classification_models
     node.NAME = "sccan"
+    node.NECK = "none"  # plug-in, a filter of every picture's maps: none | tsf | cece | sfta (docs/plug_ins.md)
+    node.CROSS = "none"  # plug-in, attention between class and query maps of every pair: none | sfsa | cecm
     node.SCCAN = CfgNode()
     node.SCCAN.CHANNELS = 256
     node.SCCAN.GRID = (64, 64)  # working grid, height and width
@@ -140,14 +142,21 @@ def _picture() -> CfgNode:
     """Classification: from a stored picture to the network's input (published CAN; TRAIN.SIZE etc. do not apply)."""
     node = CfgNode()
     node.SIZE = (84, 84)  # height and width of the network's input
-    node.RESIZE = ()  # height and width to resize to before the centre of SIZE is cut out; empty: SIZE itself
+    # height and width to resize to before SIZE is cut out; one number: of the shorter side; empty: SIZE itself
+    node.RESIZE = ()
     node.FILTER = "bicubic"  # bicubic | bilinear, Pillow's
     node.CHANNELS = "rgb"  # rgb | bgr, for checkpoints that were trained on swapped channels
-    node.CONSTANTS = "imagenet"  # mean and deviation: imagenet | miniimagenet | cifar
-    node.PAD = 8  # training: zeros on every side before the random crop, in pixels
+    node.CONSTANTS = "imagenet"  # mean and deviation: imagenet | miniimagenet | cifar | cifar_dmf | cifar_rfs
+    # training: padded (SIZE out of the resized picture and zeros around it) | resized (part of random size, resized) |
+    # centre (as in testing)
+    node.CROP = "padded"
+    node.PAD = 8  # training, padded: zeros on every side before the random crop, in pixels
+    node.SCALE = (0.08, 1.0)  # training, resized: smallest and largest share of the picture's area
     node.FLIP = 0.5  # training: probability of a left-right flip
     node.ERASE = 0.5  # training: probability of random erasing
+    node.ERASE_FILL = (0.4914, 0.4822, 0.4465)  # training: value of erased pixels, after normalisation (published)
     node.JITTER = 0.0  # training: largest change of brightness, contrast and saturation, as a share
+    node.JITTER_IN_ORDER = False  # training: in this order (CloserLookFewShot), not in a random one
     return node
 
 
@@ -160,7 +169,10 @@ def _train() -> CfgNode:
     node.CLIP_NORM = 0.0  # largest gradient norm; 0: no clipping
     node.PRECISION = "float32"  # float32 | bf16 | fp16 (autocast)
     node.CHANNELS_LAST = False  # memory layout of convolutions: faster on CPUs, and on GPUs with half precision
+    node.FOLD_NORMS = True  # fold a frozen backbone's norms into its convolutions; the same numbers to rounding
+    node.COMPILE = False  # torch.compile of forward and loss: for long trainings, mostly on GPUs; needs a C++ compiler
     node.SIZE = (473, 473)  # height and width of the network's input
+    node.SYNC_NORMS = True  # base learners: norms see the pictures of all processes together (published)
     node.TRANSFORM = "published"  # published | fast | crops | fixed (sccan.build.segmentation.train_transform)
     node.SCALE = (0.9, 1.1)
     node.ROTATE = 10.0  # largest rotation either way, degrees
@@ -224,6 +236,10 @@ def _test() -> CfgNode:
     node.BATCH_SIZE = 1  # episodes predicted together
     node.ENCODE_BATCH = 1  # pictures encoded together
     node.CACHE_GB = 4.0  # memory for features of pictures that return
+    node.CACHE_ON = "device"  # where that memory is: device | host
+    node.FEATURE_FILES = ""  # folder that keeps features from one test to the next (frozen backbones); empty: none
+    node.FEATURE_FILES_GB = 50.0  # how large that folder may grow
+    node.FOLD_NORMS = True  # fold frozen norms into the convolutions meanwhile; the same numbers to rounding
     node.PRECISION = "float32"
     node.BASELINES = False  # trivial baselines on the same episodes
     node.CALIBRATION_EPISODES = 300  # base-class episodes on which the baselines' thresholds are found

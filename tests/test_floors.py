@@ -7,16 +7,18 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sccan"
 FLOORS = (
-    ("commands", "reference"),
+    ("commands", "reference", "benchmark"),
+    ("predict",),
     ("build",),
     ("engine",),
     ("segmentation", "classification"),
     ("method",),
     ("backbones", "attention", "episodes", "report", "config"),
-    ("settings", "settings_classification", "published_config", "errors"),
+    ("settings", "settings_classification", "published_config", "errors", "pointwise"),
 )
 """From the roof down; rooms of one floor may import each other only where `SIDEWAYS` says so."""
-SIDEWAYS = {("commands", "reference"), ("episodes", "report"), ("settings", "settings_classification")}
+SIDEWAYS = {("commands", "reference"), ("commands", "benchmark"), ("benchmark", "reference")}
+SIDEWAYS |= {("episodes", "report"), ("settings", "settings_classification")}
 SIDEWAYS |= {("published_config", "errors")}
 HEIGHT = {room: height for height, rooms in enumerate(reversed(FLOORS)) for room in rooms}
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from sccan.attention.alignment import align, support_prototypes
 from sccan.attention.scaled_cosine import ScaledCosineAttention
 from sccan.attention.windows import WindowLayout
+from sccan.pointwise import TokenLinear
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,8 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc1 = TokenLinear(dim, hidden)
+        self.fc2 = TokenLinear(hidden, dim)
         self.activation = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ maps, m positions.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,49 +15,112 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sccan.attention.directions import directions
+from sccan.attention.directions import EPSILON, directions
 from sccan.attention.feed_forward import FeedForward
 from sccan.attention.interleaved_heads import TokenConv, interleaved_attention
+from sccan.attention.pairs import Pairs, affinities, apart, mixtures
+from sccan.pointwise import pointwise
 
 CLUSTER_HEADS = 4
 """Of the transformer cluster, as published."""
 SLOPE = 0.2
 """Of the graph cluster's leaky activation."""
+SMALLEST_SQUARE = 1e-24
+"""Of a length, so that its root has a derivative at 0."""
 
 
-# Patch clusters: tokens [..., N, C] and a source [..., M, C] whose leading dimensions broadcast, to [..., N, C].
+class PatchCluster(nn.Module, ABC):
+    """A mixture of the patches of a source for every token, and how well it describes the token."""
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
+        """Clusters [..., N, C] for tokens [..., N, C] of a source [..., M, C]; leading dimensions broadcast."""
+
+    def relation(
+        self, tokens: Tensor, source: Tensor, token_weights: Tensor | None = None, source_weights: Tensor | None = None
+    ) -> Tensor:
+        """Cosine of every token with its cluster, [..., N].
+
+        Args:
+            tokens: [..., N, C].
+            source: [..., M, C].
+            token_weights: positive factors of the tokens, [..., N]; None: 1.
+            source_weights: likewise of the source, [..., M].
+        """
+        tokens, source = weighted(tokens, token_weights), weighted(source, source_weights)
+        return relation(tokens, self(tokens, source))
 
 
-class MatMulCluster(nn.Module):
+class PlainCluster(PatchCluster):
+    """Weights of the mixture are a softmax of scores that follow from products and lengths alone.
+
+    Then the cosine of token and cluster does as well: with products A = X R^T of a pair, Gram matrix G = R R^T of the
+    source and mixture B, x_n . c_n = sum_m B_nm A_nm and |c_n|^2 = (B G B^T)_nn. So neither clusters nor weighted maps
+    of pairs are formed, only matrices [N, M]; G is made once per map.
+    """
+
+    @abstractmethod
+    def factors(self, lengths: Tensor, weights: Tensor) -> Tensor:
+        """What products of weighted tokens are multiplied by on either side, for tokens of these lengths, [..., N]."""
+
+    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
+        return mixtures(self.shares(tokens, source), source)
+
+    def shares(self, tokens: Tensor, source: Tensor) -> Tensor:
+        """Weights of the mixture, [..., N, M]; every row sums to 1."""
+        one = tokens.new_ones(())
+        token_side = self.factors(tokens.norm(dim=-1), one).unsqueeze(-1)
+        source_side = self.factors(source.norm(dim=-1), one).unsqueeze(-2)
+        return (affinities(tokens, source) * token_side * source_side).softmax(-1)
+
+    def relation(
+        self, tokens: Tensor, source: Tensor, token_weights: Tensor | None = None, source_weights: Tensor | None = None
+    ) -> Tensor:
+        one = tokens.new_ones(())
+        of_tokens, of_source = (one if given is None else given for given in (token_weights, source_weights))
+        products, gram = affinities(tokens, source), affinities(source, source)  # [..., N, M], [..., M, M]
+        lengths = tokens.norm(dim=-1)
+        token_side = self.factors(lengths, of_tokens).unsqueeze(-1)
+        source_side = self.factors(source.norm(dim=-1), of_source).unsqueeze(-2)
+        shares = (products * token_side * source_side).softmax(-1)
+        mixed = shares if source_weights is None else shares * source_weights.unsqueeze(-2)
+        along = of_tokens * (mixed * products).sum(-1)
+        squares = (mixtures(mixed, gram) * mixed).sum(-1)
+        cluster_lengths = squares.clamp_min(SMALLEST_SQUARE).sqrt()
+        return along / ((of_tokens * lengths + EPSILON) * (cluster_lengths + EPSILON))
+
+
+class MatMulCluster(PlainCluster):
     """Weights are the softmax of plain products."""
 
-    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
-        return (tokens @ source.transpose(-1, -2)).softmax(-1) @ source
+    def factors(self, lengths: Tensor, weights: Tensor) -> Tensor:
+        return weights.expand_as(lengths) if weights.dim() == 0 else weights
 
 
-class CosineCluster(nn.Module):
+class CosineCluster(PlainCluster):
     """Weights are the softmax of cosines; without a temperature the mixture is nearly uniform, as published."""
 
-    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
-        return (directions(tokens) @ directions(source).transpose(-1, -2)).softmax(-1) @ source
+    def factors(self, lengths: Tensor, weights: Tensor) -> Tensor:
+        return weights / (weights * lengths + EPSILON)
 
 
-class GraphCluster(nn.Module):
-    """`CosineCluster`, then a layer as in a graph network."""
+class GraphCluster(PatchCluster):
+    """`CosineCluster`, then a layer as in a graph network; applied to the source, since it commutes with a mixture."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mix, self.cosine = TokenConv(channels, channels), CosineCluster()
 
     def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
-        return F.leaky_relu(self.mix(self.cosine(tokens, source)), SLOPE)
+        return F.leaky_relu(mixtures(self.cosine.shares(tokens, source), self.mix(source)), SLOPE)
 
 
-class TransformerCluster(nn.Module):
+class TransformerCluster(PatchCluster):
     """Multi-head attention and a two-layer network on token and message side by side; nothing is added to the token.
 
     Norm statistics are over all tokens of a call, so that in training the pairs of an episode interact. The first
     layer is applied to tokens and messages apart, since W [x ; y] = W_x x + W_y y: once per map instead of per pair.
+    The merging layer of the attention goes into W_y.
     """
 
     def __init__(self, channels: int, heads: int = CLUSTER_HEADS) -> None:
@@ -82,12 +146,14 @@ class TransformerCluster(nn.Module):
     def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
         message, _ = interleaved_attention(self.query(tokens), self.key(source), self.value(source), self.heads)
         of_token, of_message = self.expand.weight.squeeze(-1).split(self.channels, dim=1)
-        hidden = F.linear(self.merge(message), of_message, self.expand.bias) + F.linear(tokens, of_token)
+        merged = of_message @ self.merge.weight.squeeze(-1)
+        bias = F.linear(self.merge.bias, of_message, self.expand.bias)  # type: ignore[arg-type]
+        hidden = pointwise(message, merged, bias) + pointwise(tokens, of_token)
         normed = self.norm(hidden.flatten(0, -2)).view_as(hidden)
         return self.reduce(F.relu(normed))
 
 
-CLUSTERS: dict[str, Callable[[int], nn.Module]] = {
+CLUSTERS: dict[str, Callable[[int], PatchCluster]] = {
     "matmul": lambda channels: MatMulCluster(),
     "cosine": lambda channels: CosineCluster(),
     "gcn": GraphCluster,
@@ -97,12 +163,18 @@ CLUSTERS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class Connected(NamedTuple):
-    """Two maps whose elements are weighted by their relations, and the relations."""
+    """Two maps, the weights that their relations give to their elements, and the relations."""
 
     left: Tensor  # [..., N, C]
     right: Tensor  # [..., M, C]
+    left_weights: Tensor  # in (1, 2], [..., N]
+    right_weights: Tensor  # [..., M]
     left_relation: Tensor  # cosines of elements with their clusters, [..., N]
     right_relation: Tensor  # [..., M]
+
+    def weighted(self) -> tuple[Tensor, Tensor]:
+        """The maps with their elements enhanced, as the paper has them."""
+        return weighted(self.left, self.left_weights), weighted(self.right, self.right_weights)
 
 
 class ElementConnection(nn.Module):
@@ -111,10 +183,10 @@ class ElementConnection(nn.Module):
     Both maps are connected simultaneously, by one cluster: r_n = cosine(x_n, c_n), x'_n = x_n (1 + softmax_n(r / t)).
     """
 
-    def __init__(self, cluster: nn.Module, *, temperature: float = 0.025) -> None:
+    def __init__(self, cluster: PatchCluster, *, temperature: float = 0.025) -> None:
         """
         Args:
-            cluster: a patch cluster.
+            cluster: of patches.
             temperature: t.
         """
         super().__init__()
@@ -122,45 +194,62 @@ class ElementConnection(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Connected:
         """Connect maps [..., N, C] and [..., M, C]; leading dimensions broadcast."""
-        relations = relation(left, self.cluster(left, right)), relation(right, self.cluster(right, left))
-        weights = [1 + (one / self.temperature).softmax(-1).unsqueeze(-1) for one in relations]
-        return Connected(left * weights[0], right * weights[1], *relations)
+        of_left, of_right = self.cluster.relation(left, right), self.cluster.relation(right, left)
+        return Connected(left, right, self.weights(of_left), self.weights(of_right), of_left, of_right)
 
     def alone(self, maps: Tensor) -> Tensor:
         """Self-CECM: maps [..., N, C] connected with themselves (from the paper; no published code has it)."""
-        score = relation(maps, self.cluster(maps, maps))
-        return maps * (1 + (score / self.temperature).softmax(-1).unsqueeze(-1))
+        return weighted(maps, self.weights(self.cluster.relation(maps, maps)))
+
+    def weights(self, relations: Tensor) -> Tensor:
+        """1 + softmax of relations [..., N] over positions."""
+        return 1 + (relations / self.temperature).softmax(-1)
 
 
-def one_to_one(connection: ElementConnection, class_tokens: Tensor, query_tokens: Tensor) -> Connected:
-    """Every class map [B, W, m, C] with every query map [B, Q, m, C]: maps [B, Q, W, m, C]."""
-    return connection(class_tokens.unsqueeze(1), query_tokens.unsqueeze(2))
+class ConnectedPairs(nn.Module):
+    """`one_to_one` as a block that takes class maps and query maps and gives pairs."""
+
+    def __init__(self, connection: ElementConnection) -> None:
+        super().__init__()
+        self.connection = connection
+
+    def forward(self, class_tokens: Tensor, query_tokens: Tensor) -> Pairs:
+        """Connect class maps [B, W, m, C] with query maps [B, Q, m, C]."""
+        return Pairs(*one_to_one(self.connection, apart(class_tokens, query_tokens)).weighted())
 
 
-def one_to_many(connection: ElementConnection, class_tokens: Tensor, query_tokens: Tensor) -> Connected:
+def one_to_one(connection: ElementConnection, pairs: Pairs) -> Connected:
+    """Every class map with every query map: classes left, queries right, weights [B, Q, W, m]."""
+    return connection(*pairs)
+
+
+def one_to_many(connection: ElementConnection, pairs: Pairs) -> Connected:
     """Every query map with the tokens of all class maps together; the query's result is shared by its pairs.
 
     Args:
         connection: with any cluster.
-        class_tokens: [B, W, m, C].
-        query_tokens: [B, Q, m, C].
+        pairs: whose query maps are the same for all classes.
 
     Returns:
-        Maps [B, Q, W, m, C].
+        Classes left with weights [B, Q, W, m], queries right with weights [B, Q, 1, m].
+
+    Raises ValueError: the query maps differ from class to class.
     """
-    ways = class_tokens.shape[1]
-    together = class_tokens.transpose(1, 2).flatten(1, 2).unsqueeze(1)  # [B, 1, m * W, C]
-    found: Connected = connection(together, query_tokens)
-    classes = found.left.unflatten(2, (-1, ways)).transpose(2, 3)
-    relations = found.left_relation.unflatten(2, (-1, ways)).transpose(2, 3)  # [B, Q, W, m]
-    queries = found.right.unsqueeze(2).expand(-1, -1, ways, -1, -1)
-    return Connected(classes, queries, relations, found.right_relation.unsqueeze(2).expand(-1, -1, ways, -1))
+    if pairs.queries.shape[2] != 1:
+        raise ValueError("a query map that differs from class to class cannot meet all class maps together")
+    ways = pairs.classes.shape[2]
+    together = pairs.classes.transpose(2, 3).flatten(2, 3)  # [B, 1 or Q, m * W, C]
+    found: Connected = connection(together, pairs.queries.squeeze(2))
+    left, relations = (
+        part.unflatten(2, (-1, ways)).transpose(2, 3) for part in (found.left_weights, found.left_relation)
+    )
+    return Connected(*pairs, left, found.right_weights.unsqueeze(2), relations, found.right_relation.unsqueeze(2))
 
 
 class ElementFilter(nn.Module):
     """CECE: a map is connected with a few learned tokens; a map in, a map out (for segmentation and detection)."""
 
-    def __init__(self, cluster: nn.Module, channels: int, *, n_tokens: int = 5, dropout: float = 0.1) -> None:
+    def __init__(self, cluster: PatchCluster, channels: int, *, n_tokens: int = 5, dropout: float = 0.1) -> None:
         """
         Args:
             cluster: a patch cluster.
@@ -175,10 +264,15 @@ class ElementFilter(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Filter maps [B, C, h, w]."""
         x = maps.flatten(2).transpose(1, 2)  # [B, N, C]
-        gain = 1 + relation(x, self.cluster(x, self.tokens)).unsqueeze(-1)
+        gain = 1 + self.cluster.relation(x, self.tokens).unsqueeze(-1)
         return self.feed_forward(gain * x).transpose(1, 2).unflatten(2, maps.shape[-2:])  # [B, C, h, w]
 
 
 def relation(tokens: Tensor, clusters: Tensor) -> Tensor:
     """Cosine of every token [..., N, C] with its cluster: [..., N]."""
     return (directions(tokens) * directions(clusters)).sum(-1)
+
+
+def weighted(tokens: Tensor, weights: Tensor | None) -> Tensor:
+    """Tokens [..., N, C] times their weights [..., N], if there are any."""
+    return tokens if weights is None else tokens * weights.unsqueeze(-1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccan.pointwise import TokenLinear
+
 
 class FeedForward(nn.Module):
     """norm(y + drop(W_2 drop(relu(W_1 y + b_1)) + b_2)) on tokens with channels last."""
@@ -18,7 +20,7 @@ class FeedForward(nn.Module):
         """
         super().__init__()
         hidden = hidden or 2 * channels
-        self.linear1, self.linear2 = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
+        self.linear1, self.linear2 = TokenLinear(channels, hidden), TokenLinear(hidden, channels)
         self.norm, self.dropout = nn.LayerNorm(channels), dropout
 
     def forward(self, tokens: Tensor, *, expanded: Tensor | None = None) -> Tensor:

@@ -6,8 +6,10 @@ Letters: N tokens that ask, M tokens that answer, C channels, A heads, D = C / A
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sccan.attention.pairs import affinities, mixtures
+from sccan.pointwise import pointwise
 
 
 class TokenConv(nn.Conv1d):
@@ -17,7 +19,7 @@ class TokenConv(nn.Conv1d):
         super().__init__(in_channels, channels, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return F.linear(tokens, self.weight.squeeze(-1), self.bias)
+        return pointwise(tokens, self.weight.squeeze(-1), self.bias)
 
 
 def split_heads(tokens: Tensor, heads: int) -> Tensor:
@@ -44,5 +46,5 @@ def interleaved_attention(queries: Tensor, keys: Tensor, values: Tensor, heads: 
         Messages [..., N, C], and the weights [..., A, N, M], whose rows sum to 1.
     """
     q, k, v = (split_heads(part, heads) for part in (queries, keys, values))  # [..., A, N or M, D]
-    weights = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
-    return (weights @ v).movedim(-3, -1).flatten(-2), weights
+    weights = (affinities(q, k) / q.shape[-1] ** 0.5).softmax(-1)
+    return mixtures(weights, v).movedim(-3, -1).flatten(-2), weights

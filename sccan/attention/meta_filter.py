@@ -7,11 +7,14 @@ O = G * k * k values of a filter per position, h w map size, x = Q * h * w query
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from sccan.attention.flow import Flow, three_eighths_step
 
 WINDOW = 3
 """Side of the window that the deformable convolution samples."""
@@ -46,7 +49,14 @@ class MetaFilter(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, groups: int = 64, size: int = 1, scrambled: bool = False, ode: bool = True
+        self,
+        channels: int,
+        *,
+        groups: int = 64,
+        size: int = 1,
+        scrambled: bool = False,
+        ode: bool = True,
+        flow: Flow = three_eighths_step,
     ) -> None:
         """
         Args:
@@ -56,6 +66,7 @@ class MetaFilter(nn.Module):
             scrambled: for k > 1, take the filter of position p from elements p k^2 .. of its group's memory, as the
                 published code does, which mixes positions; otherwise every position has its own values.
             ode: integrate; otherwise the filter is applied once.
+            flow: integrator. Filters of size 1 need none for the published step, whose result has a closed form.
 
         Raises ValueError: the groups do not divide the channels, or the size is even.
         """
@@ -65,6 +76,7 @@ class MetaFilter(nn.Module):
         if size < 1 or size % 2 == 0:
             raise ValueError(f"the filter size is {size}, but must be odd, so that it has a centre")
         self.channels, self.groups, self.size, self.scrambled, self.ode = channels, groups, size, scrambled, ode
+        self.flow, self.closed_form = flow, size == 1 and (not ode or flow is three_eighths_step)
         self.offset = nn.Conv2d(2 * channels, 2 * TAPS, 5, padding=2, bias=False)  # channels of the query first
         self.project = nn.Conv2d(channels, groups * size * size, WINDOW, bias=False)
         nn.init.uniform_(self.project.weight, -((channels * TAPS) ** -0.5), (channels * TAPS) ** -0.5)
@@ -98,7 +110,8 @@ class MetaFilter(nn.Module):
         maps = query_maps.unsqueeze(1).expand(-1, n_class, -1, -1, -1, -1).flatten(0, 2)  # [pairs, C, h, w]
         taps = filters.transpose(2, 3).reshape(len(maps), self.groups, -1, side[0] * side[1])
         taps = position_taps(taps, scrambled=self.scrambled)
-        result = three_eighths_step(maps, taps) if self.ode else filter_response(maps, taps)
+        rate = partial(filter_response, taps=taps)
+        result = self.flow(rate, maps) if self.ode else rate(maps)
         return result.unflatten(0, (n_batch, n_class, n_query))
 
     def scores(self, classes: ClassFilters, query_maps: Tensor, kernels: Tensor) -> Tensor:
@@ -114,7 +127,7 @@ class MetaFilter(nn.Module):
         """
         offsets = self.offsets(classes, query_maps)
         n_batch, n_class, n_query, _, height, width = offsets.shape
-        values = self.groups if self.size == 1 else self.channels * self.size**2
+        values = self.groups if self.closed_form else self.channels * self.size**2
         step = max(1, PAIR_ELEMENTS // (n_batch * n_class * values * height * width))
         keep_nothing = torch.is_grad_enabled()
         parts = []
@@ -136,7 +149,7 @@ class MetaFilter(nn.Module):
 
     def _chunk_scores(self, projected: Tensor, offsets: Tensor, query_maps: Tensor, kernels: Tensor) -> Tensor:
         filters = deformable_samples(projected, offsets).sigmoid()
-        if self.size == 1:
+        if self.closed_form:
             return single_tap_scores(query_maps, filters, kernels, ode=self.ode)
         return torch.einsum("bnqchw,bnc->bnqhw", self.filtered(query_maps, filters), kernels)
 
@@ -217,12 +230,3 @@ def filter_response(maps: Tensor, taps: Tensor) -> Tensor:
     windows = F.unfold(maps, size, padding=size // 2)  # [pairs, C * k * k, h * w]
     windows = windows.unflatten(1, (groups, -1, n_taps))
     return (windows * taps.unsqueeze(2)).sum(3).view_as(maps).relu()
-
-
-def three_eighths_step(maps: Tensor, taps: Tensor) -> Tensor:
-    """One step of the 3/8 rule for dy/dt = filter_response(y, taps) from y(0) = maps to y(1)."""
-    k1 = filter_response(maps, taps)
-    k2 = filter_response(maps + k1 / 3, taps)
-    k3 = filter_response(maps + k2 - k1 / 3, taps)
-    k4 = filter_response(maps + k1 - k2 + k3, taps)
-    return maps + (k1 + 3 * (k2 + k3) + k4) / 8

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sccan.errors import InputError
+from sccan.pointwise import TokenLinear
 
 
 class ScaledCosineAttention(nn.Module):
@@ -26,9 +27,9 @@ class ScaledCosineAttention(nn.Module):
         if dim % heads:
             raise InputError(f"{dim} channels cannot be shared by {heads} heads; choose a multiple of {heads}")
         self.heads = heads
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
-        self.projection = nn.Linear(dim, dim)
+        self.query = TokenLinear(dim, dim)
+        self.key_value = TokenLinear(dim, 2 * dim)
+        self.projection = TokenLinear(dim, dim)
 
     def memory(self, windows: Tensor) -> Tensor:
         """Keys of length one, and values, of windows that others will attend to.
@@ -40,7 +41,7 @@ class ScaledCosineAttention(nn.Module):
             [N, M, 2, A, P, D]: keys, then values.
         """
         key, value = self._heads(self.key_value(windows), 2)
-        return torch.stack([F.normalize(key, dim=-1), value], dim=2)
+        return torch.stack([unit(key), value], dim=2)
 
     def forward(self, windows: Tensor, memory: Tensor | None = None) -> Tensor:
         """Attend.
@@ -70,20 +71,54 @@ def scaled_cosine_attention(
     """One softmax over two groups of keys: scaled dot products with `key`, bare cosines with `unit_key`.
 
     The cosines have neither a temperature nor the factor 1 / sqrt(D), as published. A vector of length zero has the
-    cosine 0 with everything. Windows are small, and for them plain products are up to twice as fast on a CPU as
-    torch's fused attention, which could express the cosines only with doubled channels.
+    cosine 0 with everything. On CUDA this is one fused attention, so that the weights of all windows are never stored;
+    on a CPU plain products are faster where there are cosines.
 
     Args:
-        query: [..., P, D].
-        key, value: [..., P, D].
-        unit_key: keys of length one (or zero), [..., P', D]; none, and the attention is an ordinary one.
-        cross_value: [..., P', D], together with `unit_key`.
+        query: [N, M, A, P, D].
+        key, value: [N, M, A, P, D].
+        unit_key: keys of length one (or zero), [N, M, A, P', D]; none, and the attention is an ordinary one.
+        cross_value: [N, M, A, P', D], together with `unit_key`.
 
     Returns:
-        [..., P, D].
+        [N, M, A, P, D].
     """
-    logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    if unit_key is not None and cross_value is not None:
-        cross = F.normalize(query, dim=-1) @ unit_key.transpose(-1, -2)
-        logits, value = torch.cat([logits, cross], dim=-1), torch.cat([value, cross_value], dim=-2)
-    return logits.softmax(-1) @ value
+    if unit_key is None or cross_value is None:
+        return _fused(query, key, value, scale=query.shape[-1] ** -0.5)
+    if query.device.type == "cpu":
+        return plain_attention(query, key, value, unit_key, cross_value)
+    return fused_attention(query, key, value, unit_key, cross_value)
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor, unit_key: Tensor, cross_value: Tensor) -> Tensor:
+    """`scaled_cosine_attention` as two products, a softmax and a product."""
+    dots = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    cosines = unit(query) @ unit_key.transpose(-1, -2)
+    return torch.cat([dots, cosines], dim=-1).softmax(-1) @ torch.cat([value, cross_value], dim=-2)
+
+
+def fused_attention(query: Tensor, key: Tensor, value: Tensor, unit_key: Tensor, cross_value: Tensor) -> Tensor:
+    """`scaled_cosine_attention` as one call of torch's fused attention, on channels twice as many.
+
+    The query is [q / sqrt(D), q / |q|]; keys of its own window are [k, 0], the others [0, k / |k|]. So every product is
+    the logit itself. Values keep their D channels.
+    """
+    width = query.shape[-1]
+    both = torch.cat([query * width**-0.5, unit(query)], dim=-1)  # [N, M, A, P, 2 D]
+    keys = torch.cat([F.pad(key, (0, width)), F.pad(unit_key, (width, 0))], dim=-2)  # [N, M, A, P + P', 2 D]
+    return _fused(both, keys, torch.cat([value, cross_value], dim=-2), scale=1.0)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors [..., D] brought to length one; their lengths are taken in float32 whatever the precision around.
+
+    A vector of zeros stays one.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        return F.normalize(vectors.float(), dim=-1).to(vectors.dtype)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Tensor:
+    """Attention of [N, M, A, P, D]; torch's fused kernels want four dimensions."""
+    flat, keys, values = (tensor.flatten(0, 1) for tensor in (query, key, value))
+    return F.scaled_dot_product_attention(flat, keys, values, scale=scale).unflatten(0, query.shape[:2])

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from sccan.attention.directions import directions
 from sccan.attention.feed_forward import FeedForward
 from sccan.attention.interleaved_heads import TokenConv, interleaved_attention
+from sccan.attention.pairs import Pairs
+from sccan.pointwise import pointwise
 
 
 class Asking(NamedTuple):
@@ -78,12 +80,27 @@ class SpatialFormerUnit(nn.Module):
         return self.attend(self.asking(tokens), self.answering(reference))
 
     def asking(self, tokens: Tensor) -> Asking:
-        expanded = F.linear(tokens, self.feed_forward.linear1.weight)
+        expanded = pointwise(tokens, self.feed_forward.linear1.weight)
         return Asking(tokens, self.query(tokens), directions(tokens), expanded)
 
     def answering(self, reference: Tensor) -> Answering:
         values = self.value(reference)
         return Answering(self.key(reference), self.merge(values) if self.heads == 1 else values)
+
+    def asking_once(self, tokens: Tensor, reference: Tensor) -> tuple[Asking, Answering]:
+        """What `asking` and `answering` give, for a reference that serves these tokens alone.
+
+        With one head the key layer moves over to the tokens, since q . (W r + b) = (q W) . r + q . b and a softmax
+        does not see the latter, and the value and the merging layer become one: a product per token of the reference
+        instead of three.
+        """
+        asking = self.asking(tokens)
+        if self.heads > 1:
+            return asking, self.answering(reference)
+        merge, value = (layer.weight.squeeze(-1) for layer in (self.merge, self.value))
+        bias = F.linear(self.value.bias, merge, self.merge.bias)  # type: ignore[arg-type]
+        moved = pointwise(asking.queries, self.key.weight.squeeze(-1).T)
+        return asking._replace(queries=moved), Answering(reference, pointwise(reference, merge @ value, bias))
 
     def attend(self, asking: Asking, answering: Answering) -> Tensor:
         """The transformed tokens, [..., N, C]."""
@@ -103,7 +120,7 @@ class SpatialFormerUnit(nn.Module):
         return message if self.heads == 1 else self.merge(message), weights
 
 
-def paired_attention(unit: SpatialFormerUnit, class_tokens: Tensor, query_tokens: Tensor) -> tuple[Tensor, Tensor]:
+def paired_attention(unit: SpatialFormerUnit, class_tokens: Tensor, query_tokens: Tensor) -> Pairs:
     """SFSA: either map of every pair attends to the other, the class map first (SpatialFormer, section 3).
 
     One unit serves both directions. As published they are not simultaneous: the query map sees the class map that has
@@ -115,8 +132,48 @@ def paired_attention(unit: SpatialFormerUnit, class_tokens: Tensor, query_tokens
         query_tokens: [B, Q, m, C].
 
     Returns:
-        Class tokens and query tokens of every pair, both [B, Q, W, m, C].
+        Tokens [B, Q, W, m, C] of both.
     """
-    classes, queries = class_tokens.unsqueeze(1), query_tokens.unsqueeze(2)
-    new_classes = unit.attend(unit.asking(classes), unit.answering(queries))
-    return new_classes, unit.attend(unit.asking(queries), unit.answering(new_classes))
+    return attended_pairs(unit, unit.asking(class_tokens.unsqueeze(1)), query_tokens)
+
+
+def attended_pairs(unit: SpatialFormerUnit, classes: Asking, query_tokens: Tensor) -> Pairs:
+    """`paired_attention` for class maps [B, 1, W, m, C] that serve several calls."""
+    queries = query_tokens.unsqueeze(2)
+    new_classes = unit.attend(classes, unit.answering(queries))
+    return Pairs(new_classes, unit.attend(*unit.asking_once(queries, new_classes)))
+
+
+class SemanticPairs(nn.Module):
+    """`paired_attention` as a block that takes class maps and query maps and gives pairs."""
+
+    def __init__(self, unit: SpatialFormerUnit) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def forward(self, class_tokens: Tensor, query_tokens: Tensor) -> Pairs:
+        """Attend with class maps [B, W, m, C] and query maps [B, Q, m, C] to each other."""
+        return paired_attention(self.unit, class_tokens, query_tokens)
+
+
+class TargetFilter(nn.Module):
+    """SFTA with a map in and a map out: every map attends to the weights of the classifier of base classes.
+
+    No gradient flows to the classifier from here.
+    """
+
+    def __init__(self, unit: SpatialFormerUnit) -> None:
+        super().__init__()
+        self.unit = unit
+        self._classifier: tuple[nn.Module, ...] = ()  # a tuple, so that its weights are not counted twice
+
+    def attend_to(self, classifier: nn.Module) -> None:
+        """Take the classifier, whose weight is [M, C, ...], from now on."""
+        self._classifier = (classifier,)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Filter maps [B, C, h, w]."""
+        (classifier,) = self._classifier
+        reference: Tensor = classifier.weight.detach().flatten(1)  # type: ignore[operator]
+        out = self.unit(maps.flatten(2).transpose(1, 2), reference)
+        return out.transpose(1, 2).unflatten(2, maps.shape[-2:])  # [B, C, h, w]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from sccan.backbones.stage import Backbone, Stage
 
@@ -40,10 +40,3 @@ class Conv4(Backbone):
             self.add_module(f"layer{number}", nn.Sequential(*parts))
             channels = width
             self.stages[f"layer{number}"] = Stage(channels, stride)
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        x, maps = images, {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps

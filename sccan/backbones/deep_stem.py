@@ -73,15 +73,10 @@ class DeepStemResNet(Backbone):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def stem(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        x = self.pool(F.relu(self.bn3(self.conv3(x)), inplace=True))
-        maps = {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps
+        return self.pool(F.relu(self.bn3(self.conv3(x)), inplace=True))
 
 
 def _conv3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:

@@ -51,13 +51,8 @@ class StridedResNet12(Backbone):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        x = F.relu(self.bn1(self.conv1(images)))
-        maps = {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps
+    def stem(self, images: Tensor) -> Tensor:
+        return F.relu(self.bn1(self.conv1(images)))
 
 
 class StridedBlock(nn.Module):

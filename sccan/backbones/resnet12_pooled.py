@@ -76,14 +76,6 @@ class PooledResNet12(Backbone):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        x = images
-        maps = {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps
-
 
 class PooledBlock(nn.Module):
     """Three 3x3 convolutions around a 1x1 projection, pooling, and dropping in training."""

@@ -65,15 +65,10 @@ class SmallResNet(Backbone):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def stem(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)))
         x = F.relu(self.bn2(self.conv2(x)))
-        x = self.pool(F.relu(self.bn3(self.conv3(x))))
-        maps = {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps
+        return self.pool(F.relu(self.bn3(self.conv3(x))))
 
 
 class BasicBlock(nn.Module):

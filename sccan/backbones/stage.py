@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,7 +23,7 @@ class Stage:
     stride: int
 
 
-class Backbone(nn.Module, ABC):
+class Backbone(nn.Module):
     """Pictures in, named maps out; methods ask `stages` for channels and strides and never write them down."""
 
     stages: dict[str, Stage]
@@ -33,16 +32,27 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         self.frozen = False
 
-    @abstractmethod
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def stem(self, images: Tensor) -> Tensor:
+        """What the first stage is computed from: the pictures themselves, where there is no stem."""
+        return images
+
+    def forward(self, images: Tensor, last: str | None = None) -> dict[str, Tensor]:
         """The map of every stage, from the picture inwards.
 
         Args:
             images: normalised RGB, [N, 3, H, W].
+            last: stage after which to stop; None: the last one of all.
 
         Returns:
             Stage name -> [N, C, h, w].
         """
+        x, maps = self.stem(images), {}
+        for name in self.stages:
+            x = self.continued(name, x)
+            maps[name] = x
+            if name == last:
+                break
+        return maps
 
     def stage(self, name: str) -> Stage:
         """What the stage of that name looks like.

@@ -55,13 +55,8 @@ class TorchvisionResNet(Backbone):
             stride *= 1 if keeps_size else 2
             self.stages[f"layer{number}"] = Stage(32 * 2**number * expansion, stride)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        maps = {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps
+    def stem(self, images: Tensor) -> Tensor:
+        return self.maxpool(self.relu(self.bn1(self.conv1(images))))
 
 
 def published_weights(name: str, weights: str) -> dict[str, Tensor]:

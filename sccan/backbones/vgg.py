@@ -66,14 +66,9 @@ class VGG16(Backbone):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def stem(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)))
-        x = self.pool(F.relu(self.bn2(self.conv2(x))))
-        maps = {}
-        for name in self.stages:
-            x = self.get_submodule(name)(x)
-            maps[name] = x
-        return maps
+        return self.pool(F.relu(self.bn2(self.conv2(x))))
 
 
 def _pool() -> nn.MaxPool2d:

@@ -1,72 +1,41 @@
-"""Wide residual networks (Zagoruyko and Komodakis, BMVC 2016) as few-shot classification uses them: WRN-28-10."""
+"""The wide residual network of SpatialFormer and its relatives: shortcuts of activated inputs, average pooling."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sccan.backbones.resnet12 import conv3x3
-from sccan.backbones.stage import Backbone, Stage
+from sccan.backbones.stage import Stage
+from sccan.backbones.wide_body import WideBody
 
 POOL = 3
 """Window and stride of the average pooling at the end."""
 
 
-class WideResNet(Backbone):
+class WideResNet(WideBody):
     """Three stages of pre-activation blocks, then norm, activation and an average pooling.
 
     Pictures of 84x84 become maps of 7x7 (stage ``pooled``). Parameter names are the published ones.
     """
 
-    def __init__(
-        self,
-        *,
-        stem: int = 16,
-        widths: Sequence[int] = (160, 320, 640),
-        strides: Sequence[int] = (1, 2, 2),
-        blocks: int = 4,
-        dropout: float = 0.5,
-    ) -> None:
-        """
-        Args:
-            stem: channels of the first convolution.
-            widths: channels of each stage.
-            strides: stride of each stage's first block.
-            blocks: per stage.
-            dropout: share of channels' values dropped between the convolutions of a block, in training.
+    stage_name = "block"
 
-        Raises ValueError: widths and strides differ in length.
-        """
-        super().__init__()
-        if len(widths) != len(strides):
-            raise ValueError(
-                f"widths and strides describe the same stages, but there are {len(widths)}, {len(strides)}"
-            )
-        self.conv1 = conv3x3(3, stem)
-        self.stages: dict[str, Stage] = {}
-        channels, stride = stem, 1
-        for number, (width, step) in enumerate(zip(widths, strides, strict=True), start=1):
-            steps = (step, *(1 for _ in range(blocks - 1)))
-            inputs = (channels, *(width for _ in range(blocks - 1)))
-            pairs = zip(inputs, steps, strict=True)
-            layers = nn.Sequential(*(PreActivationBlock(n, width, s, dropout) for n, s in pairs))
-            self.add_module(f"block{number}", nn.ModuleDict({"layer": layers}))
-            channels, stride = width, stride * step
-            self.stages[f"block{number}"] = Stage(channels, stride)
+    def first(self, channels: int) -> nn.Module:
+        return conv3x3(3, channels)
+
+    def block(self, in_channels: int, channels: int, stride: int, dropout: float) -> nn.Module:
+        return PreActivationBlock(in_channels, channels, stride, dropout)
+
+    def stage_of(self, layers: nn.Sequential) -> nn.Module:
+        return nn.ModuleDict({"layer": layers})
+
+    def end(self, channels: int, stride: int) -> None:
         self.stages["pooled"] = Stage(channels, stride * POOL)
         self.bn1 = nn.BatchNorm2d(channels)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        x, maps = self.conv1(images), {}
-        for name in self.stages:
-            x = self.continued(name, x)
-            maps[name] = x
-        return maps
 
     def continued(self, name: str, maps: Tensor) -> Tensor:
         if name == "pooled":

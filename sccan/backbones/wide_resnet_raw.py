@@ -2,63 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sccan.backbones.stage import Backbone, Stage
+from sccan.backbones.stage import Stage
+from sccan.backbones.wide_body import WideBody
 
 
-class RawShortcutWideResNet(Backbone):
+class RawShortcutWideResNet(WideBody):
     """Three stages of pre-activation blocks, whose shortcuts take the input before norm and activation.
 
     Not the `WideResNet` of other few-shot methods. The final norm and activation belong to the last stage as
     ``normed``. Parameter names are the published ones.
     """
 
-    def __init__(
-        self,
-        *,
-        stem: int = 16,
-        widths: Sequence[int] = (160, 320, 640),
-        strides: Sequence[int] = (1, 2, 2),
-        blocks: int = 4,
-        dropout: float = 0.5,
-    ) -> None:
-        """
-        Args:
-            stem: channels of the first convolution.
-            widths: channels of each stage.
-            strides: stride of each stage's first block.
-            blocks: per stage.
-            dropout: share of values dropped between the convolutions of a block, in training.
+    stage_name = "layer"
 
-        Raises ValueError: widths and strides differ in length.
-        """
-        super().__init__()
-        if len(widths) != len(strides):
-            raise ValueError(
-                f"widths and strides describe the same stages, but there are {len(widths)}, {len(strides)}"
-            )
-        self.conv1 = _conv3x3(3, stem)
-        self.stages: dict[str, Stage] = {}
-        channels, stride = stem, 1
-        for number, (width, step) in enumerate(zip(widths, strides, strict=True), start=1):
-            first = RawShortcutBlock(channels, width, step, dropout)
-            rest = (RawShortcutBlock(width, width, 1, dropout) for _ in range(blocks - 1))
-            self.add_module(f"layer{number}", nn.Sequential(first, *rest))
-            channels, stride = width, stride * step
-            self.stages[f"layer{number}"] = Stage(channels, stride)
+    def first(self, channels: int) -> nn.Module:
+        return _conv3x3(3, channels)
+
+    def block(self, in_channels: int, channels: int, stride: int, dropout: float) -> nn.Module:
+        return RawShortcutBlock(in_channels, channels, stride, dropout)
+
+    def end(self, channels: int, stride: int) -> None:
         self.stages["normed"] = Stage(channels, stride)
         self.bn1 = nn.BatchNorm2d(channels, momentum=0.9)
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        x, maps = self.conv1(images), {}
-        for name in self.stages:
-            x = self.continued(name, x)
-            maps[name] = x
-        return maps
 
     def continued(self, name: str, maps: Tensor) -> Tensor:
         return F.relu(self.bn1(maps)) if name == "normed" else self.get_submodule(name)(maps)

@@ -52,5 +52,10 @@ def load_checkpoint(model: nn.Module, cfg: CfgNode, path: Path) -> dict[str, Any
 
 def digest(path: Path) -> str:
     """The first 16 hexadecimal digits of a file's SHA-256."""
+    return sha256(path)[:16]
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal digits."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()

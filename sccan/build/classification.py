@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,33 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from sccan.build.class_words import begin_with_backbone, tell_classes, told
-from sccan.build.classification_models import BACKBONES, METHODS, give_teacher
+from sccan.build.class_words import tell_classes, told, word_facts
+from sccan.build.classification_backbones import BACKBONES, backbone_from, bind_neck
+from sccan.build.classification_family import TAKE_CROSS, give_teacher
+from sccan.build.classification_models import CLASSIFIERS, METHODS
+from sccan.build.classification_tasnet import begin_with_backbone, learns_single_pictures
 from sccan.build.engine import TrainingJob, evaluator, seeded
+from sccan.build.necks import refuse_plug_ins
+from sccan.build.stored_features import episode_source, open_features
 from sccan.classification.accuracy import accuracy
+from sccan.classification.data.augmentation import Augmentation
 from sccan.classification.data.datasets import Source, open_splits, require_split
 from sccan.classification.data.episodes import (
-    ClassificationSource,
     DrawnEpisodes,
     TrainingEpisodes,
     augmented,
-    collate_drawn,
     resident_pixels,
     score_accuracy,
+    whole_batch,
 )
 from sccan.classification.data.pictures import Pictures
-from sccan.classification.data.transforms import Augmentation, FixedTransform
+from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.stored_features import FeatureEpisodes
 from sccan.engine.batches import Batches, BatchTask
 from sccan.engine.distributed import Runtime
 from sccan.episodes.episode import Episode
-from sccan.episodes.ways import EpisodeShape, WayPlan
+from sccan.episodes.plan import EpisodePlan
+from sccan.episodes.ways import EpisodeShape, PicturePlan, WayPlan
 from sccan.errors import InputError, nearest
 from sccan.method import Method
 
@@ -53,14 +61,23 @@ def is_transductive(cfg: CfgNode) -> bool:
 def build_classifier(cfg: CfgNode, n_base: int) -> Method:
     """A method with random weights, the same for the same SEED.
 
-    Raises InputError: unknown backbone.
+    Raises InputError: unknown backbone, or a plug-in that does not fit.
     """
     name = cfg.BACKBONE.NAME
     if name not in BACKBONES:
         hint = nearest(name, BACKBONES)
         raise InputError(f"BACKBONE.NAME is {name!r}, expected {', '.join(BACKBONES)} for classification{hint}")
+    if cfg.METHOD.NAME not in TAKE_CROSS:
+        refuse_plug_ins(cfg, ["CROSS"], f"has its own way with pairs (those that take one: {', '.join(TAKE_CROSS)})")
+    weight = CLASSIFIERS[cfg.METHOD.NAME]
+    has_classifier = weight.endswith("classifier.weight")
+    if cfg.METHOD.NECK == "sfta" and not has_classifier:
+        refuse_plug_ins(cfg, ["NECK"], "has no classifier of base classes to attend to")
     with seeded(cfg):
-        return METHODS[cfg.METHOD.NAME](cfg, BACKBONES[name](cfg), n_base)
+        method = METHODS[cfg.METHOD.NAME](cfg, backbone_from(cfg, name), n_base)
+    if has_classifier:
+        bind_neck(method, method.get_submodule(weight.removesuffix(".weight")))
+    return method
 
 
 # Data
@@ -91,7 +108,17 @@ def fixed_transform(cfg: CfgNode) -> FixedTransform:
 
 def augmentation(cfg: CfgNode) -> Augmentation:
     """The random part of the training transform."""
-    return Augmentation(pad=cfg.PICTURE.PAD, flip=cfg.PICTURE.FLIP, erase=cfg.PICTURE.ERASE, jitter=cfg.PICTURE.JITTER)
+    node = cfg.PICTURE
+    return Augmentation(
+        crop=node.CROP,
+        pad=node.PAD,
+        scale=node.SCALE,
+        flip=node.FLIP,
+        erase=node.ERASE,
+        erase_fill=node.ERASE_FILL,
+        jitter=node.JITTER,
+        jitter_in_order=node.JITTER_IN_ORDER,
+    )
 
 
 def episode_shape(cfg: CfgNode) -> EpisodeShape:
@@ -115,13 +142,13 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
         raise InputError(f"VALIDATE.SELECT_ON is {found!r}, expected {' or '.join(SELECTIONS)} for classification")
     validation = require_split(splits, cfg.VALIDATE.SELECT_ON, source)
     method = build_classifier(cfg, len(pictures.class_names))
-    begin_with_backbone(cfg, method)
+    begin_with_backbone(cfg, method, runtime)
     tell_classes(cfg, method, pictures.class_names)
     give_teacher(cfg, method, len(pictures.class_names))
     method = method.to(runtime.device)
-    if runtime.device.type == "cuda":
+    if runtime.device.type == "cuda" or cfg.TRAIN.CHANNELS_LAST:
         method = method.to(memory_format=torch.channels_last)
-    task = _training_task(cfg, pictures, validation, runtime)
+    task = _training_task(cfg, method, pictures, validation, runtime)
     header = {
         "method": cfg.METHOD.NAME,
         "backbone": cfg.BACKBONE.NAME,
@@ -132,6 +159,7 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
         "shots": cfg.EPISODE.SHOTS,
         "picture": preprocessing(cfg),
         "selection": SELECTIONS[cfg.VALIDATE.SELECT_ON],
+        **word_facts(method),
     }
     notes = [
         f"training episodes from {len(pictures)} pictures of {len(pictures.class_names)} classes ({pictures.title})",
@@ -150,39 +178,57 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _training_task(cfg: CfgNode, pictures: Pictures, validation: Pictures, runtime: Runtime) -> BatchTask[Any]:
+def _training_task(
+    cfg: CfgNode, method: Method, pictures: Pictures, validation: Pictures, runtime: Runtime
+) -> BatchTask[Any]:
+    transform, random_part = fixed_transform(cfg), augmentation(cfg)
+    plan, validate = _training_plan(cfg, pictures), _validation(cfg, method, validation, runtime)
+    batches = functools.partial(
+        Batches,
+        n_items=len(plan),
+        collate=whole_batch,
+        batch_size=cfg.TRAIN.BATCH_SIZE,
+        rank=runtime.rank,
+        world_size=runtime.world_size,
+        pin_memory=runtime.device.type == "cuda",
+        keep_rest=learns_single_pictures(cfg),
+    )
+    stored = open_features(cfg, method, pictures, "train", preprocessing(cfg))
+    if stored is not None:
+        return BatchTask(batches(FeatureEpisodes(plan, stored)), Episode.to, validate)
+    dataset = TrainingEpisodes(
+        pictures, plan, transform, random_part, seed=cfg.SEED, with_pixels=not cfg.DATA.ON_DEVICE
+    )
+    resident = resident_pixels(pictures, transform, random_part, runtime.device) if cfg.DATA.ON_DEVICE else None
+
+    def prepare(batch: DrawnEpisodes, device: torch.device) -> Episode:
+        return augmented(batch.to(device), transform, dataset.remaining, resident=resident)
+
+    # On the device, drawing a batch takes less than handing it over.
+    return BatchTask(batches(dataset, workers=0 if cfg.DATA.ON_DEVICE else cfg.DATA.WORKERS), prepare, validate)
+
+
+def _training_plan(cfg: CfgNode, pictures: Pictures) -> EpisodePlan:
+    """What one epoch of training goes through.
+
+    Raises InputError: the pictures cannot serve the episodes.
+    """
+    if learns_single_pictures(cfg):
+        return PicturePlan(pictures.class_pictures(), seed=cfg.SEED)
     if cfg.TRAIN.EPISODES_PER_EPOCH < 1:
         raise InputError("TRAIN.EPISODES_PER_EPOCH is 0, but classification draws episodes freely; set it, say to 1200")
-    transform, random_part = fixed_transform(cfg), augmentation(cfg)
-    plan = WayPlan(
+    return WayPlan(
         pictures.class_pictures(),
         EpisodeShape(cfg.EPISODE.WAYS, cfg.EPISODE.SHOTS, cfg.EPISODE.TRAIN_QUERIES),
         n_episodes=cfg.TRAIN.EPISODES_PER_EPOCH,
         seed=cfg.SEED,
         skip_small=cfg.DATA.SKIP_SMALL_CLASSES,
     )
-    dataset = TrainingEpisodes(
-        pictures, plan, transform, random_part, seed=cfg.SEED, with_pixels=not cfg.DATA.ON_DEVICE
-    )
-    batches = Batches(
-        dataset,
-        len(plan),
-        collate_drawn,
-        batch_size=cfg.TRAIN.BATCH_SIZE,
-        workers=cfg.DATA.WORKERS,
-        rank=runtime.rank,
-        world_size=runtime.world_size,
-        pin_memory=runtime.device.type == "cuda",
-    )
-    resident = resident_pixels(pictures, transform, runtime.device) if cfg.DATA.ON_DEVICE else None
-
-    def prepare(batch: DrawnEpisodes, device: torch.device) -> Episode:
-        return augmented(batch.to(device), transform, random_part, resident=resident)
-
-    return BatchTask(batches, prepare, _validation(cfg, validation, runtime))
 
 
-def _validation(cfg: CfgNode, pictures: Pictures, runtime: Runtime) -> Callable[[nn.Module], dict[str, float]]:
+def _validation(
+    cfg: CfgNode, method: Method, pictures: Pictures, runtime: Runtime
+) -> Callable[[nn.Module], dict[str, float]]:
     """Accuracy on episodes that are the same at every validation."""
     plan = WayPlan(
         pictures.class_pictures(),
@@ -191,8 +237,9 @@ def _validation(cfg: CfgNode, pictures: Pictures, runtime: Runtime) -> Callable[
         seed=cfg.VALIDATE.SEED,
         skip_small=cfg.DATA.SKIP_SMALL_CLASSES,
     )
-    source = ClassificationSource(pictures, plan.episodes(), fixed_transform(cfg))
-    run = evaluator(cfg, runtime, progress="validating")
+    stored = open_features(cfg, method, pictures, cfg.VALIDATE.SELECT_ON, preprocessing(cfg))
+    source = episode_source(pictures, plan.episodes(), fixed_transform(cfg), stored)
+    run = evaluator(cfg, runtime, known=stored, progress="validating")
 
     def validate(method: nn.Module) -> dict[str, float]:
         with told(cfg, method, pictures.class_names):

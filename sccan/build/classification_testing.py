@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 
 from sccan.backbones.weights import load_strict, read_state
 from sccan.build.checkpoints import checkpoint_path, digest
-from sccan.build.class_words import tell_classes
+from sccan.build.class_words import check_words, made_up, tell_classes, word_facts
 from sccan.build.classification import (
     build_classifier,
     data_source,
@@ -20,13 +20,19 @@ from sccan.build.classification import (
     is_transductive,
     preprocessing,
 )
-from sccan.build.classification_models import CLASSIFIERS, EXCUSED, NAME_TABLES
+from sccan.build.classification_family import EXCUSED
+from sccan.build.classification_models import CLASSIFIERS, NAME_TABLES
+from sccan.build.classification_tasnet import require_one_process
 from sccan.build.engine import evaluator
+from sccan.build.necks import full_name
+from sccan.build.stored_features import episode_source, open_features
 from sccan.classification.data.datasets import open_splits, require_split
 from sccan.classification.data.episodes import ClassificationSource, score_accuracy
 from sccan.classification.data.pictures import Pictures
 from sccan.classification.protocols import Protocol, protocol
 from sccan.classification.results import ClassificationResult, SeedRows
+from sccan.classification.stored_features import StoredFeatures
+from sccan.classification.word_vectors import STAND_IN
 from sccan.engine.checkpoint import read_header
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import source_revision
@@ -61,6 +67,7 @@ class ClassificationTest:
         tests: one entry per seed, or the manifest that is replayed.
         checkpoint: file of the weights.
         header: what the checkpoint says about itself.
+        stored: features of the pictures, where they were extracted.
     """
 
     method: Method
@@ -68,6 +75,7 @@ class ClassificationTest:
     tests: list[TestedEpisodes]
     checkpoint: Path
     header: dict[str, Any]
+    stored: StoredFeatures | None = None
 
 
 def open_classification_test(
@@ -85,13 +93,16 @@ def open_classification_test(
     method, header = load_classifier(cfg, path)
     source = data_source(cfg)
     pictures = require_split(open_splits(source), "test", source)
+    require_one_process(method, runtime)
     tell_classes(cfg, method, pictures.class_names)
+    check_words(path, header, method)
+    stored = open_features(cfg, method, pictures, "test", preprocessing(cfg))
     transform, index = fixed_transform(cfg), pictures.index()
     tests = []
     for seed, plan in _test_plans(cfg, pictures, manifest):
-        episodes = ClassificationSource(pictures, plan.episodes(), transform)
+        episodes = episode_source(pictures, plan.episodes(), transform, stored)
         tests.append(TestedEpisodes(seed, episodes, manifest_hash(episodes.specs, index)))
-    return ClassificationTest(method.to(runtime.device).eval(), pictures, tests, path, header)
+    return ClassificationTest(method.to(runtime.device).eval(), pictures, tests, path, header, stored)
 
 
 def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
@@ -111,9 +122,9 @@ def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
             )
     state = NAME_TABLES[cfg.METHOD.NAME].ours(read_state(path))
     classifier = CLASSIFIERS[cfg.METHOD.NAME]
-    if classifier not in state:
+    if classifier and classifier not in state:
         raise InputError(f"{path} is no checkpoint of {cfg.METHOD.NAME}: it holds no {classifier}")
-    method = build_classifier(cfg, len(state[classifier]))
+    method = build_classifier(cfg, len(state[classifier]) if classifier else 0)
     load_strict(method, state, source=str(path), excused=EXCUSED)
     return method, header
 
@@ -127,16 +138,16 @@ def run_classification_test(cfg: CfgNode, runtime: Runtime, job: ClassificationT
     """Accuracy on every list of episodes."""
     seeds = []
     for tested in job.tests:
-        run = evaluator(cfg, runtime, progress=f"testing, seed {tested.seed}")
+        run = evaluator(cfg, runtime, known=job.stored, progress=f"testing, seed {tested.seed}")
         rows: Tensor = run(job.method, tested.source, score_accuracy)
         seeds.append(SeedRows(tested.seed, tested.manifest, rows))
     shape = episode_shape(cfg)
     transductive = is_transductive(cfg)
     return ClassificationResult(
-        title=f"{cfg.METHOD.NAME} on {cfg.DATA.NAME}, {shape.n_way}-way {shape.n_shot}-shot"
-        f"{', transductive' if transductive else ''}",
+        title=f"{full_name(cfg)} on {cfg.DATA.NAME}, {shape.n_way}-way {shape.n_shot}-shot"
+        f"{', transductive' if transductive else ''}{', ' + STAND_IN if made_up(job.method) else ''}",
         facts={
-            "method": cfg.METHOD.NAME,
+            "method": full_name(cfg),
             "backbone": cfg.BACKBONE.NAME,
             "data_set": f"{cfg.DATA.NAME} ({len(job.pictures)} test pictures)",
             "class_list": cfg.DATA.CLASS_LIST,
@@ -145,6 +156,7 @@ def run_classification_test(cfg: CfgNode, runtime: Runtime, job: ClassificationT
             "shots": shape.n_shot,
             "queries": shape.n_query,
             "transductive": transductive,
+            **word_facts(job.method),
             "picture": preprocessing(cfg),
             "selection": str(job.header.get("selection", "unknown (the checkpoint does not say)")),
             "checkpoint": str(job.checkpoint),

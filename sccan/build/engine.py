@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from sccan.build.feature_files import feature_files, feature_store
 from sccan.config import dump, flatten
 from sccan.engine.batches import BatchTask
 from sccan.engine.distributed import Runtime
-from sccan.engine.evaluate import evaluate
+from sccan.engine.evaluate import EpisodeSource, Score, evaluate
 from sccan.engine.optimizers import Optimizers, OptimizerSettings
 from sccan.engine.run import Run, open_run
 from sccan.engine.train_settings import TrainSettings
+from sccan.method import Method
 
 MAY_DIFFER = (
     "DEVICE",
@@ -82,6 +84,8 @@ def train_settings(cfg: CfgNode) -> TrainSettings:
         save_minutes=node.SAVE_MINUTES,
         max_minutes=node.MAX_MINUTES,
         log_every=node.LOG_EVERY,
+        fold_norms=node.FOLD_NORMS,
+        compiled=node.COMPILE,
     )
 
 
@@ -137,13 +141,25 @@ def open_training_run(cfg: CfgNode, runtime: Runtime, model: nn.Module, *, resum
 
 
 def evaluator(cfg: CfgNode, runtime: Runtime, **options: Any) -> Callable[..., Tensor]:
-    """The engine's `evaluate` with the settings of TEST bound."""
+    """The engine's `evaluate` with the settings of TEST bound.
+
+    Raises InputError: a setting is unfit.
+    """
     bound: dict[str, Any] = {
         "runtime": runtime,
+        "store": feature_store(cfg, runtime),
+        "fold": cfg.TEST.FOLD_NORMS,
         "batch_size": cfg.TEST.BATCH_SIZE,
         "encode_batch": cfg.TEST.ENCODE_BATCH,
         "cache_bytes": int(cfg.TEST.CACHE_GB * GIGABYTE),
         "workers": cfg.DATA.WORKERS,
         "precision": cfg.TEST.PRECISION,
     }
-    return functools.partial(evaluate, **(bound | options))
+    bound |= options
+    if not cfg.TEST.FEATURE_FILES:
+        return functools.partial(evaluate, **bound)
+
+    def run(method: Method, source: EpisodeSource[Any], score: Score, **more: Any) -> Tensor:
+        return evaluate(method, source, score, **({"files": feature_files(cfg, method, source)} | bound | more))
+
+    return run

@@ -9,9 +9,11 @@ from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
 from sccan.build.engine import GIGABYTE
+from sccan.build.feature_files import feature_files, feature_store
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import encode_all
 from sccan.engine.modes import evaluation_mode
+from sccan.engine.sharing import share_of, shared_features
 from sccan.episodes.episode import Features
 from sccan.method import Method
 from sccan.segmentation.data.pictures import SegmentationSource
@@ -21,6 +23,8 @@ def encoded_once(
     cfg: CfgNode, runtime: Runtime, method: Method, sources: Sequence[SegmentationSource]
 ) -> dict[int, Features]:
     """Features of every picture of some sources by number, where they may be kept and fit into TEST.CACHE_GB.
+
+    Several processes encode a share each and send it to the others.
 
     Args:
         method: with a frozen backbone, so that its features stay what they are.
@@ -43,12 +47,17 @@ def encoded_once(
     size = sum(value.nbytes for value in first.maps.values())
     if size * len(numbers) > cfg.TEST.CACHE_GB * GIGABYTE:
         return {}
-    return encode_all(
+    together = len(numbers) >= runtime.world_size
+    found = encode_all(
         method,
         source.load,
-        numbers,
+        share_of(numbers, runtime) if together else numbers,
         device=runtime.device,
         encode_batch=cfg.TEST.ENCODE_BATCH,
         workers=cfg.DATA.WORKERS,
+        store=feature_store(cfg, runtime),
+        files=feature_files(cfg, method, source),
+        fold=cfg.TEST.FOLD_NORMS,
         progress="encoding pictures" if runtime.is_main else "",
     )
+    return shared_features(found, numbers, runtime) if together else found

@@ -15,6 +15,7 @@ from sccan.backbones.stage import Backbone
 from sccan.backbones.torchvision_resnet import TorchvisionResNet
 from sccan.backbones.vgg import VGG16
 from sccan.build.engine import seeded
+from sccan.build.necks import PLUG_INS, TASKLESS_NECKS, plug_in, refuse_plug_ins
 from sccan.build.pretrained import load_backbone, load_base_learner
 from sccan.errors import InputError, nearest
 from sccan.method import Method
@@ -50,6 +51,7 @@ BACKBONES: dict[str, Callable[[CfgNode, NormLayer], Backbone]] = {
 
 def _sccan(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
     node = cfg.METHOD.SCCAN
+    refuse_plug_ins(cfg, ["CROSS"], "has an attention between support and query of its own")
     _require_stages(backbone, (*node.MERGE_STAGES, node.PRIOR_STAGE), "METHOD.SCCAN.MERGE_STAGES and PRIOR_STAGE")
     if pretrained:
         _load_own_backbone(cfg, backbone)
@@ -67,11 +69,13 @@ def _sccan(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretra
         head_dropout=node.HEAD_DROPOUT,
         aspp_dilations=node.ASPP_DILATIONS,
         ignore_label=255 if node.LOSS_IGNORES else None,
+        neck=plug_in(cfg, "NECK", TASKLESS_NECKS, node.CHANNELS),
     )
 
 
 def _bam(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
     node = cfg.METHOD.BAM
+    refuse_plug_ins(cfg, PLUG_INS, "takes no plug-ins")
     stages = (*node.MERGE_STAGES, node.PRIOR_STAGE, node.SCENE_STAGE)
     _require_stages(backbone, stages, "METHOD.BAM.MERGE_STAGES, PRIOR_STAGE and SCENE_STAGE")
     head = PyramidHead(
@@ -174,6 +178,7 @@ def build_method(cfg: CfgNode, base_classes: Sequence[int], *, pretrained: bool)
 
 def build_base_learner(cfg: CfgNode, n_base: int) -> PixelClassifier:
     """The classifier of base classes and background that trains a backbone; starts from BACKBONE.WEIGHTS if given."""
+    refuse_plug_ins(cfg, PLUG_INS, "takes no plug-ins")
     with seeded(cfg):
         backbone = build_backbone(cfg, trainable=True)
         learner = BASE_LEARNERS[cfg.METHOD.NAME](cfg, backbone, n_base + 1)

@@ -17,6 +17,8 @@ from sccan.engine.checkpoint import read_header
 from sccan.errors import InputError
 from sccan.segmentation.methods import pspnet
 
+PREFIXES = ("backbone.body.", "backbone.", "encoder.module.", "encoder.")
+"""Under which a backbone stands in files of whole methods; the last two are those of TasNet's published ones."""
 BEST = "best.safetensors"
 """Weights of a run folder that others load."""
 LAST_BIAS = "classifier.classify.4.bias"
@@ -42,7 +44,7 @@ def load_backbone(backbone: Backbone, name: str, weights: str) -> None:
         state = read_state(path)
     if any(key.startswith("layer0.") for key in state):
         state = pspnet.PUBLISHED_NAMES.ours(state)
-    prefix = next((p for p in ("backbone.body.", "backbone.") if any(key.startswith(p) for key in state)), "")
+    prefix = next((p for p in PREFIXES if any(key.startswith(p) for key in state)), "")
     inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     inside = vgg.TORCHVISION_NAMES.ours(inside)
     load_strict(backbone, inside, source=weights, excused=(*BACKBONE_EXCUSED, "classifier.*"))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from sccan.backbones.synchronised import synchronise_norms
 from sccan.build.engine import TrainingJob, evaluator
 from sccan.build.features import encoded_once
 from sccan.build.models import BASE_LEARNERS, build_base_learner, build_method
@@ -82,17 +83,25 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
     return known[node.TRANSFORM]()
 
 
-def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
-    """Training of the few-shot method or the base learner that METHOD.NAME names."""
+def training_job(cfg: CfgNode, runtime: Runtime, *, pretrained: bool = True) -> TrainingJob:
+    """Training of the few-shot method or the base learner that METHOD.NAME names.
+
+    Args:
+        pretrained: load the weights of frozen parts; False leaves them random, for benchmarks.
+    """
     data = open_data(cfg, runtime)
     model: nn.Module
     if cfg.METHOD.NAME in BASE_LEARNERS:
         model = _laid_out(cfg, build_base_learner(cfg, len(data.fold.base)).to(runtime.device))
+        together = cfg.TRAIN.SYNC_NORMS and runtime.world_size > 1
+        if together:
+            model = synchronise_norms(model, runtime.device)
         task = _base_task(cfg, data, runtime)
         trained, scored = _base_training_lists(cfg, data), _base_validation_lists(cfg, data)[1]
         notes = [_describe("training pictures", trained), _describe("validation pictures", scored)]
+        notes[:0] = [f"norms see the pictures of all {runtime.world_size} processes together"] * together
     else:
-        method = build_method(cfg, data.fold.base, pretrained=True).to(runtime.device)
+        method = build_method(cfg, data.fold.base, pretrained=pretrained).to(runtime.device)
         _laid_out(cfg, method)
         model = method
         task = _episodic_task(cfg, data, method, runtime)

@@ -15,6 +15,7 @@ from sccan.build.checkpoints import checkpoint_path, digest, load_checkpoint
 from sccan.build.engine import evaluator
 from sccan.build.features import encoded_once
 from sccan.build.models import build_method, stages_used
+from sccan.build.necks import full_name
 from sccan.build.segmentation import (
     SegmentationData,
     base_source,
@@ -36,8 +37,11 @@ from sccan.segmentation.baselines import compare_with_baselines
 from sccan.segmentation.data.folder import made_as
 from sccan.segmentation.data.pictures import SegmentationSource
 from sccan.segmentation.iou import RATIOS
-from sccan.segmentation.outcomes import baseline_outcome, seed_outcome, spread
-from sccan.segmentation.scoring import HistogramScore
+from sccan.segmentation.methods.all_answers import AllAnswers, FinalSink
+from sccan.segmentation.methods.bam import BAM
+from sccan.segmentation.outcomes import baseline_outcome, part_outcomes, seed_outcome, spread
+from sccan.segmentation.part_scores import PartScore, final_rows
+from sccan.segmentation.scoring import HistogramScore, LogitScore
 
 
 @dataclass(frozen=True)
@@ -117,22 +121,26 @@ def scored_classes(cfg: CfgNode, data: SegmentationData, specs: Sequence[Sequenc
 def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[Tested], Any] | None = None) -> Result:
     """Score the method, and the trivial baselines if TEST.BASELINES, on the same episodes.
 
+    Of BAM also what its two learners say on their own, in the same evaluation.
+
     Args:
         sink: gives, for a list of episodes, what gets every batch's outputs (`engine.evaluate`), or None.
     """
-    score, protocol = logit_score(cfg), protocol_of(cfg)
-    method = protocol.method(job.method)
-    index = job.data.test_store.index
+    protocol, index = protocol_of(cfg), job.data.test_store.index
+    method, score = _with_score(cfg, job)
     classes = scored_classes(cfg, job.data, [tested.source.specs for tested in job.tests])
     known = encoded_once(cfg, runtime, job.method, [tested.source for tested in job.tests])
+    rows: list[Tensor] = []
     seeds: list[SeedOutcome] = []
     for tested in job.tests:
         drain = sink(tested) if sink else None
+        if drain is not None and isinstance(method, AllAnswers):
+            drain = FinalSink(drain)
         run = evaluator(cfg, runtime, progress=f"testing, seed {tested.seed}", sink=drain, known=known)
-        rows: Tensor = run(method, tested.source, score)
+        rows.append(run(method, tested.source, score))
         seeds.append(
             seed_outcome(
-                rows,
+                final_rows(rows[-1]),
                 tested.source.specs,
                 index,
                 classes,
@@ -142,7 +150,7 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
             )
         )
     return Result(
-        method=cfg.METHOD.NAME.upper(),
+        method=full_name(cfg).upper(),
         data_set=f"{job.data.dataset.name} ({len(index)} test pictures)",
         protocol=protocol.name,
         label_variant=made_as(job.data.dataset, index),
@@ -156,8 +164,17 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
         checkpoint_digest=digest(job.checkpoint),
         code_revision=source_revision() or "",
         baselines=_baselines(cfg, runtime, job, classes, known) if cfg.TEST.BASELINES else (),
+        parts=part_outcomes(rows, classes, RATIOS[protocol.ratio]) if isinstance(method, AllAnswers) else (),
         extra={"backbone": cfg.BACKBONE.NAME, "input_size": input_side(cfg), "processes": runtime.world_size},
     )
+
+
+def _with_score(cfg: CfgNode, job: FoldTest) -> tuple[Method, LogitScore | PartScore]:
+    """What is run on the episodes and how it is scored; of BAM all three answers, unless shots vote."""
+    method, score = protocol_of(cfg).method(job.method), logit_score(cfg)
+    if isinstance(method, BAM):
+        return AllAnswers(method), PartScore(score.comparison, job.data.fold)
+    return method, score
 
 
 def _baselines(

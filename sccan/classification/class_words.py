@@ -1,12 +1,12 @@
-"""Word vectors of classes: a GloVe text file read as text, and the published ways from a class name to its words.
+"""From a class name to its words, in the published ways and for one's own classes, and from words to one vector.
 
 Letters: M classes, D size of a word vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -32,6 +32,16 @@ def cifar_words(name: str) -> list[str]:
     return name.split("_")
 
 
+def whole_name(name: str) -> list[str]:
+    """The name itself, for vectors that are given by class, such as the attributes of CUB."""
+    return [name]
+
+
+def own_words(name: str) -> list[str]:
+    """Words as people name folders, ``Red fox``, ``red-fox`` or ``red_fox``, lower-cased."""
+    return [part for part in re.split(r"[\s_\-.,]+", name.lower()) if part]
+
+
 def class_vectors(
     names: Sequence[str],
     vocabulary: Mapping[str, np.ndarray],
@@ -55,58 +65,6 @@ def class_vectors(
     known = [[vocabulary[word] for word in words(name) if word in vocabulary] for name in names]
     unknown = [name for name, vectors in zip(names, known, strict=True) if not vectors]
     if unknown and (not zero_unknown or not vocabulary):
-        raise InputError(
-            f"the word vectors know no word of {', '.join(unknown)}; rename these classes, or use a larger file"
-        )
+        raise InputError(f"no word is known of {', '.join(unknown)}; rename these classes")
     size = len(next(iter(vocabulary.values())))
     return np.stack([np.mean(vectors, axis=0) if vectors else np.zeros(size) for vectors in known])
-
-
-def read_vectors(path: Path, wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """Vectors of some words from a text file with a word and its numbers per line, read line by line.
-
-    Args:
-        path: for instance ``glove.840B.300d.txt``; any number of numbers per line, the same in each.
-        wanted: the words to keep.
-
-    Raises InputError: the file is missing or no UTF-8 text, or a line has another number of numbers, or no number in
-        one place.
-    """
-    if not path.is_file():
-        raise InputError(f"there is no file of word vectors {path}; give a text file with a word and numbers per line")
-    keep, found, size = set(wanted), {}, 0
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                fields = line.rstrip("\n").split(" ")
-                size = size or len(fields) - 1
-                # Some words of GloVe hold spaces, such as ". . ."; their further parts are no numbers.
-                further = fields[1:-size] if size else []
-                if not size or len(fields) <= size or (further and all(map(_is_number, further))):
-                    raise InputError(
-                        f"{path} line {number} has {len(fields) - 1} numbers, but the first line has {size}; fetch "
-                        "the file again"
-                    )
-                if not further and fields[0] in keep:
-                    found[fields[0]] = _vector(fields[1:], f"{path} line {number}")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text, so no file of word vectors") from error
-    return found
-
-
-def _vector(numbers: Sequence[str], place: str) -> np.ndarray:
-    try:
-        vector = np.array([float(number) for number in numbers])
-    except ValueError as error:
-        raise InputError(f"{place} holds something that is no number ({error}); fetch the file again") from error
-    if not np.isfinite(vector).all():
-        raise InputError(f"{place} holds a number that is not finite; fetch the file again")
-    return vector
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

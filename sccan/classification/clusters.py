@@ -54,6 +54,15 @@ def drawn_prototypes(prototypes: Tensor, centres: Tensor) -> Tensor:
     return (nearest + prototypes) / 2
 
 
+def drawn_to_clusters(prototypes: Tensor, queries: Tensor) -> Tensor:
+    """Prototypes [B, N, D] of several episodes, each drawn towards the clusters of its own queries [B, Q, D].
+
+    No gradient reaches the queries.
+    """
+    pairs = zip(prototypes, queries, strict=True)
+    return torch.stack([drawn_prototypes(own, cluster_centres(every.detach(), len(own))) for own, every in pairs])
+
+
 def _started(vectors: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """The first vector at random, each further one with a probability that grows with its squared distance."""
     chosen = [int(torch.randint(len(vectors), (1,), generator=generator))]

@@ -6,11 +6,15 @@ m positions of a map.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 EPSILON = 1e-12
+TOGETHER = 16
+"""Queries whose pairs are formed together where no gradient is needed."""
 
 
 def ways_of(labels: Tensor) -> int:
@@ -33,19 +37,36 @@ def map_tokens(maps: Tensor) -> Tensor:
     return maps.float().flatten(-2).transpose(-1, -2)
 
 
+def in_parts(scores: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
+    """Scores [B, Q, N] of query tokens [B, Q, m, C], some queries at a time, to bound the memory of their pairs."""
+    return torch.cat([scores(part) for part in tokens.split(TOGETHER, dim=1)], dim=1)
+
+
 def true_pair_maps(tokens: Tensor, labels: Tensor, size: torch.Size) -> Tensor:
     """Of the query tokens of all pairs, those of the pair with the true class, as maps.
 
     Args:
-        tokens: [B, Q, N, m, C].
+        tokens: [B, Q, N, m, C], or [B, Q, 1, m, C] where they are the same for all classes.
         labels: true ways, [B, Q].
         size: h and w.
 
     Returns:
         [B, Q, C, h, w].
     """
-    index = labels[:, :, None, None, None].expand(-1, -1, 1, *tokens.shape[-2:])
-    return tokens.gather(2, index).squeeze(2).transpose(-1, -2).unflatten(-1, size)
+    return true_pairs(tokens, labels).transpose(-1, -2).unflatten(-1, size)
+
+
+def true_pairs(values: Tensor, labels: Tensor) -> Tensor:
+    """Of values of all pairs [B, Q, N, ...], those of the pair with the true class, [B, Q, ...].
+
+    Args:
+        values: [B, Q, 1, ...] where they are the same for all classes.
+        labels: true ways, [B, Q].
+    """
+    if values.shape[2] == 1:
+        return values.squeeze(2)
+    index = labels.view(*labels.shape, *(1,) * (values.dim() - 2)).expand(-1, -1, 1, *values.shape[3:])
+    return values.gather(2, index).squeeze(2)
 
 
 def class_means(maps: Tensor, labels: Tensor, n_way: int) -> Tensor:
@@ -97,16 +118,29 @@ def cosine_scores(class_vectors: Tensor, query_vectors: Tensor, scale: float) ->
     ).sum(-1)
 
 
-def local_cosine_scores(class_vectors: Tensor, query_maps: Tensor, scale: float) -> Tensor:
-    """Scaled cosine of every pair's class vector with the query's vector at every position.
+def euclidean_scores(classes: Tensor, queries: Tensor) -> Tensor:
+    """Minus the squared distances of queries [B, Q, D] to classes [B, N, D]: [B, Q, N]."""
+    return -(queries.unsqueeze(2) - classes.unsqueeze(1)).square().sum(-1)
 
-    A positive weight per position, such as an attention, would cancel out of the cosine; the bare maps do.
+
+def patch_cosines(class_vectors: Tensor, patches: Tensor) -> Tensor:
+    """Cosine of every pair's class vector with every patch of its query map, without forming unit patches of pairs.
+
+    A positive weight per position, such as an attention, would cancel out of the cosine; bare patches do.
 
     Args:
-        class_vectors: one per pair, [B, Q, N, C].
-        query_maps: [B, Q, C, m].
+        class_vectors: [B, 1 or Q, N, C].
+        patches: [B, Q, 1 or N, m, C]; with 1, they are the same for all classes, and so no pairs are formed.
 
     Returns:
         [B, Q, N, m].
     """
-    return scale * F.normalize(class_vectors, dim=-1, eps=EPSILON) @ F.normalize(query_maps, dim=2, eps=EPSILON)
+    products = patch_products(F.normalize(class_vectors, dim=-1, eps=EPSILON), patches)
+    return products / patches.norm(dim=-1).clamp_min(EPSILON)
+
+
+def patch_products(class_vectors: Tensor, patches: Tensor) -> Tensor:
+    """Product of every pair's class vector with every patch of its query map; shapes as in `patch_cosines`."""
+    if patches.shape[2] == 1:
+        return class_vectors @ patches.squeeze(2).transpose(-1, -2)
+    return (patches @ class_vectors.unsqueeze(-1)).squeeze(-1)

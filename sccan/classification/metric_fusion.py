@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccan.classification.heads import patch_products
 from sccan.classification.losses import LearnedWeights
+from sccan.pointwise import pointwise
 
 PUBLISHED_MOMENTUM = 1.0
 """Of the relation network's norms: running statistics are those of the last training batch."""
@@ -42,27 +44,31 @@ class RelationNetwork(nn.Module):
         """
         super().__init__()
         self.channels = channels
-        self.first, self.first_norm = nn.Conv2d(2 * channels, channels, 1), nn.BatchNorm2d(channels, momentum=momentum)
-        self.second, self.second_norm = nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels, momentum=momentum)
+        self.first, self.first_norm = nn.Conv2d(2 * channels, channels, 1), nn.BatchNorm1d(channels, momentum=momentum)
+        self.second, self.second_norm = nn.Conv2d(channels, channels, 1), nn.BatchNorm1d(channels, momentum=momentum)
         self.last = nn.Conv2d(channels, 1, 1)
 
     def forward(self, classes: Tensor, patches: Tensor) -> Tensor:
         """Similarities of every pair.
 
         Args:
-            classes: [B, N, C].
-            patches: [B, Q, m, C].
+            classes: [B, 1 or Q, N, C].
+            patches: [B, Q, 1 or N, m, C]; with 1, a vector or map is the same for all its partners.
 
         Returns:
             [B, Q, N, m].
         """
         of_class, of_patch = self.first.weight.flatten(1).split(self.channels, dim=1)
-        first = F.linear(classes, of_class, self.first.bias)[:, None, :, None]  # [B, 1, N, 1, C]
-        pairs = first + F.linear(patches, of_patch).unsqueeze(2)  # [B, Q, N, m, C]
-        hidden = pairs.flatten(0, -2)[..., None, None]  # [B * Q * N * m, C, 1, 1]
-        hidden = F.relu(self.first_norm(hidden))
-        hidden = F.relu(self.second_norm(self.second(hidden)))
-        return self.last(hidden).view(pairs.shape[:-1])
+        first = pointwise(classes, of_class, self.first.bias).unsqueeze(-2)  # [B, 1 or Q, N, 1, C]
+        pairs = first + pointwise(patches, of_patch)  # [B, Q, N, m, C]
+        hidden = F.relu(self.first_norm(pairs.flatten(0, -2)))
+        hidden = F.relu(self.second_norm(_linear(self.second, hidden)))
+        return _linear(self.last, hidden).view(pairs.shape[:-1])
+
+
+def _linear(layer: nn.Conv2d, rows: Tensor) -> Tensor:
+    """A 1x1 convolution on rows of channels; as a matrix product it takes half the time."""
+    return pointwise(rows, layer.weight.flatten(1), layer.bias)
 
 
 class AdaptiveMetrics(nn.Module):
@@ -113,11 +119,11 @@ class AdaptiveMetrics(nn.Module):
         """Scores of every pair.
 
         Args:
-            classes: vectors of length 1, [B, N, C].
-            patches: vectors of length 1, [B, Q, m, C].
+            classes: vectors of length 1, [B, 1 or Q, N, C].
+            patches: vectors of length 1, [B, Q, 1 or N, m, C]; see `RelationNetwork`.
         """
-        cosine = classes.unsqueeze(1) @ patches.transpose(-1, -2)  # [B, Q, N, m]
-        squares = classes.square().sum(-1)[:, None, :, None] + patches.square().sum(-1).unsqueeze(2) - 2 * cosine
+        cosine = patch_products(classes, patches)  # [B, Q, N, m]
+        squares = classes.square().sum(-1, keepdim=True) + patches.square().sum(-1) - 2 * cosine
         euclidean = -squares if self.summed else -squares / classes.shape[-1]
         return MetricScores(self.scale * cosine, self.scale * euclidean, self.relation(classes, patches))
 

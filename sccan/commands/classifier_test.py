@@ -11,8 +11,8 @@ from sccan.engine.distributed import Runtime
 from sccan.episodes.manifest import write_manifest
 
 
-def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifest: str, out: Path | None) -> int:
-    """Exit code 0: tested, results written.
+def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifest: str, out: Path | None) -> Path:
+    """Test, print and write; the folder of the results.
 
     Args:
         weights: checkpoint file or run folder; empty: TEST.WEIGHTS or the run's best.
@@ -21,14 +21,14 @@ def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifes
     """
     job = open_classification_test(cfg, runtime, weights=weights, manifest=manifest)
     result = run_classification_test(cfg, runtime, job)
+    folder = out or _results_folder(cfg, result, replayed=bool(manifest))
     if runtime.is_main:
-        folder = out or _results_folder(cfg, result, replayed=bool(manifest))
         write_classification_result(folder, result)
         if not manifest:
             _write_manifests(cfg, job, result, folder)
         print(result.text())
         print(f"results: {folder}")
-    return 0
+    return folder
 
 
 def _results_folder(cfg: CfgNode, result: ClassificationResult, *, replayed: bool) -> Path:

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from sccan.errors import InputError
@@ -35,7 +36,9 @@ def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:
     """A parser whose --help ends with an example."""
+    program = Path(sys.argv[0]).name
     return argparse.ArgumentParser(
+        prog=f"sccan {sys.argv[1]}" if program in ("sccan", "__main__.py") and len(sys.argv) > 1 else None,
         description=description,
         epilog=f"example:\n{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -17,9 +17,14 @@ COMMANDS = {
     "demo": "the whole way on the embedded data set: data, base, SCCAN, test, report",
     "prepare": "official archives to a verified data set",
     "prepare_classification": "pictures with one class each, in any known form, to a safe and fast layout",
-    "recognise": "tell one's own pictures apart from a few examples of every class",
+    "prepare_words": "word vectors (GloVe) to a safe and compact form",
+    "extract_features": "features of a frozen backbone, once, for methods that learn on features",
+    "segment": "masks for one's own pictures from a few annotated examples",
+    "classify": "tell one's own pictures apart from a few examples of every class",
     "doctor": "read-only check of a data set or a config",
     "episodes": "write, show and compare episode manifests",
+    "convert_checkpoint": "published checkpoints to safetensors with a header, proved on fixed inputs",
+    "benchmark": "episodes, steps and images per second, memory, operations",
     "verify_reference": "compare with recorded numbers of published implementations",
 }
 """Command -> what it does; each is a module of `sccan.commands` with a `main(argv) -> exit code`."""

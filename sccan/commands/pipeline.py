@@ -1,15 +1,23 @@
-"""Several run files one after the other, the last one tested and reported: from nothing to numbers in one command."""
+"""Several run files one after the other, the last one tested and reported: from nothing to numbers in one command.
+
+Every phase (a training, the extraction of features that a training works on, the test) begins with what an earlier
+call has done of it, so that a killed command goes on where it was.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sccan.build.classification import is_classification
 from sccan.build.drawing import episode_groups, write_report
 from sccan.build.engine import run_folder
+from sccan.build.stored_features import uses_stored_features
 from sccan.build.testing import open_test, run_test
 from sccan.commands import train
+from sccan.commands.classifier_test import run_classifier_test
 from sccan.commands.entry import parser
+from sccan.commands.extract_features import extract
 from sccan.commands.test import results_folder
 from sccan.config import load_config
 from sccan.engine.distributed import start
@@ -21,14 +29,16 @@ SHOWN = 6
 RANKED = 200
 
 EXAMPLE = """  python tools/pipeline.py config/coco_mini/coco_mini_split0_base.yaml \\
-      config/coco_mini/coco_mini_split0.yaml --opts DATA.ROOT data/coco_mini"""
+      config/coco_mini/coco_mini_split0.yaml --opts DATA.ROOT data/coco_mini
+  python tools/pipeline.py config/cifar_fs/tasnet_cpu_pretrain.yaml config/cifar_fs/tasnet_cpu_5w1s.yaml"""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0: everything is trained, tested and drawn; what an earlier call has finished is not done again."""
     command = parser(
-        "Train several run files in order (a base learner, then the method on top of it), test the last one on its "
-        "novel classes and write a report.",
+        "Train several run files in order (a base learner, then the method on top of it; features that it works on "
+        "are extracted in between), test the last one on its novel classes and write a report. A killed command goes "
+        "on where it was.",
         EXAMPLE,
     )
     command.add_argument("configs", nargs="+", metavar="CONFIG", help="run files in the order of training")
@@ -57,7 +67,11 @@ def run_files(configs: list[str], opts: list[str], *, method_opts: Sequence[str]
 
 def _train(config: str, opts: list[str]) -> None:
     """Train, or go on with what an earlier call began; nothing happens where it was finished."""
-    folder = run_folder(load_config(config, opts))
+    cfg = load_config(config, opts)
+    folder = run_folder(cfg)
+    if uses_stored_features(cfg):
+        with start(cfg.DEVICE) as runtime:
+            extract(cfg, runtime)
     resume = ["--resume"] if (folder / SETTINGS).is_file() else []
     if train.main([*resume, f"--config={config}", "--opts", *opts]) != 0:
         raise InputError(f"the training of {folder} was stopped; the same command goes on with it")
@@ -66,6 +80,8 @@ def _train(config: str, opts: list[str]) -> None:
 def _test(config: str, opts: list[str]) -> dict[str, Any]:
     cfg = load_config(config, opts)
     with start(cfg.DEVICE) as runtime:
+        if is_classification(cfg):
+            return _record(run_classifier_test(cfg, runtime, weights="", manifest="", out=None))
         job = open_test(cfg, runtime)
         result = run_test(cfg, runtime, job)
         folder: Path = results_folder(cfg)
@@ -73,5 +89,9 @@ def _test(config: str, opts: list[str]) -> dict[str, Any]:
         groups = episode_groups(cfg, runtime, job, job.tests[0], first=RANKED, shown=SHOWN)
         page = write_report(run_folder(cfg) / "report.html", result, groups, run_folder(cfg) / LOG)
     print(f"\n{result.text()}\n\nreport: {page}")
+    return _record(folder)
+
+
+def _record(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "results.json").read_text())
     return record

@@ -9,6 +9,7 @@ from sccan.classification.data.prepare import prepare, recognise
 from sccan.classification.data.prepared import read_prepared
 from sccan.classification.data.transforms import FILTERS, FixedTransform
 from sccan.commands.entry import parser
+from sccan.errors import InputError
 
 EXAMPLES = """\
   python tools/prepare_classification.py --source ../data/cifar_fs --to data/cifar_fs --classes cifar-fs
@@ -20,7 +21,8 @@ EXAMPLES = """\
 DESCRIPTION = """\
 Convert a classification data set once into a safe, fast layout: memory-mapped arrays of bytes (or encoded pictures) and
 a JSON index. Reads class folders, csv, JSON and text lists, the pickles and npz files of miniImageNet, tieredImageNet,
-CIFAR-FS and FC100 (as data only: code in them is refused), CIFAR-100's archive, CUB's official tree, and grids."""
+CIFAR-FS and FC100 (as data only: code in them is refused), CIFAR-100's archive, CUB's official tree, grids, and what
+torchmeta (hdf5, needs pip install 'sccan[hdf5]'), LibFewShot (.pth) and TasNet (npz) keep."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,6 +42,11 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument(
         "--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="bring all pictures to one size now"
     )
+    command.add_argument(
+        "--square",
+        action="store_true",
+        help="with --resize: cut the middle square out first (as TasNet's data have it)",
+    )
     command.add_argument("--filter", choices=tuple(FILTERS), default="bicubic", help="of --resize (default: bicubic)")
     command.add_argument("--partial", action="store_true", help="accept other numbers of pictures than listed")
     args = command.parse_args(argv)
@@ -53,4 +60,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _resize(args: argparse.Namespace) -> FixedTransform | None:
-    return FixedTransform(tuple(args.resize), filter=args.filter) if args.resize else None
+    if args.square and not args.resize:
+        raise InputError("--square cuts out what --resize then brings to one size; give --resize HEIGHT WIDTH as well")
+    return FixedTransform(tuple(args.resize), filter=args.filter, square=args.square) if args.resize else None

@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     cfg = load_config(args.config, args.opts)
     with start(cfg.DEVICE) as runtime:
         if is_classification(cfg):
-            return run_classifier_test(cfg, runtime, weights=args.weights, manifest=args.manifest, out=args.out)
+            run_classifier_test(cfg, runtime, weights=args.weights, manifest=args.manifest, out=args.out)
+            return 0
         if cfg.METHOD.NAME in BASE_LEARNERS:
             return _test_base_learner(cfg, runtime, args.weights)
         job = open_test(cfg, runtime, weights=args.weights, manifest=args.manifest)

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 from yacs.config import CfgNode
 
+from sccan.build.calibration import chosen_tau
 from sccan.build.checkpoints import checkpoint_path, digest, load_checkpoint
 from sccan.build.engine import evaluator, run_folder
 from sccan.build.models import build_method
@@ -33,7 +34,7 @@ from sccan.segmentation.methods.all_answers import AllAnswers
 from sccan.segmentation.methods.bam import BAM
 
 EXAMPLE = """  python tools/test_gfss.py --config=config/pascal/pascal_split0_bam_resnet50.yaml
-  python tools/test_gfss.py --config=config/shapes/shapes_split0_bam.yaml --merge base"""
+  python tools/test_gfss.py --config=config/shapes/shapes_split0_bam.yaml --merge base --tau auto"""
 
 MEANS = ("novel", "base", "total", "fb_iou")
 
@@ -51,9 +52,10 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     command.add_argument(
         "--tau",
-        type=float,
-        default=TAU,
-        help=f"when the ensemble is sure (default: {TAU}, as published; a short training may need 0.5)",
+        default=str(TAU),
+        metavar="TAU",
+        help=f"when the ensemble is sure (default: {TAU}, as published, which fits a long training); auto: chosen on "
+        "base classes",
     )
     command.add_argument("--out", type=Path, default=None, help="folder of the results (default: in the run folder)")
     add_config_options(command)
@@ -61,8 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg = load_config(args.config, args.opts)
     if cfg.METHOD.NAME != "bam":
         raise InputError(f"METHOD.NAME is {cfg.METHOD.NAME!r}, but only bam has a base learner to merge with; use bam")
-    if not 0 <= args.tau < 1:
-        raise InputError(f"--tau is {args.tau}, expected a probability from 0 up to 1")
+    named = _tau(args.tau)
     with start(cfg.DEVICE) as runtime:
         path = checkpoint_path(cfg, args.weights)
         data = open_data(cfg, runtime)
@@ -70,7 +71,9 @@ def main(argv: list[str] | None = None) -> int:
         header = load_checkpoint(method, cfg, path)
         assert isinstance(method, BAM)
         tested = AllAnswers(method).to(runtime.device).eval()
-        score = GeneralisedScore(logit_score(cfg).comparison, data.fold, MERGES[args.merge], args.tau)
+        merge = MERGES[args.merge]
+        tau = named if named is not None else chosen_tau(cfg, runtime, data, method, merge)
+        score = GeneralisedScore(logit_score(cfg).comparison, data.fold, merge, tau)
         seeds = _test_seeds(cfg, runtime, data, tested, score)
         folder = args.out or run_folder(cfg) / "results" / f"gfss_{args.merge}_{cfg.EPISODE.SHOTS}shot"
         if runtime.is_main:
@@ -82,7 +85,8 @@ def main(argv: list[str] | None = None) -> int:
                 "shots": cfg.EPISODE.SHOTS,
                 "protocol": f"generalised ({protocol_of(cfg).name})",
                 "merge": args.merge,
-                "tau": args.tau,
+                "tau": tau,
+                "tau_from": "base classes" if named is None else "the command line or its default",
                 "checkpoint": str(path),
                 "checkpoint_digest": digest(path),
                 "selection": header.get("selection", "unknown (the checkpoint does not say)"),
@@ -90,8 +94,25 @@ def main(argv: list[str] | None = None) -> int:
             }
             write_json(folder / "results.json", facts | _record(seeds))
             print(_text(data, seeds))
+            print(f"threshold {tau}" + (", chosen on base classes" if named is None else ""))
             print(f"results: {folder}")
     return 0
+
+
+def _tau(text: str) -> float | None:
+    """A threshold of the command line; None stands for auto.
+
+    Raises InputError: it is none.
+    """
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise InputError(f"--tau is {text}, expected a probability from 0 up to 1, or auto")
+    return value
 
 
 @dataclasses.dataclass(frozen=True)

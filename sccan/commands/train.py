@@ -2,6 +2,7 @@
 
 from sccan.build import classification, segmentation_training
 from sccan.build.engine import open_training_run, optimizer_settings, run_folder, train_settings
+from sccan.build.released import model_settings
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start
@@ -30,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
             if runtime.is_main:
                 where = f"{runtime.device}, {runtime.world_size} process{'es' if runtime.world_size > 1 else ''}"
                 print("\n".join([f"run {run.folder} on {where}", *job.notes]))
-            result = train(job.model, job.task, run, runtime, settings, optimizers, header=job.header)
+            header = {**job.header, "settings": model_settings(cfg)}
+            result = train(job.model, job.task, run, runtime, settings, optimizers, header=header)
         if runtime.is_main:
             best = "nothing validated" if result.best_score is None else f"best score {percent(result.best_score)}"
             print(f"{result.reason} after {result.step} of {result.total} steps; {best}, step {result.best_step}")

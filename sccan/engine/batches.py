@@ -18,14 +18,20 @@ Key = tuple[int, int]
 class _Position(Sampler[list[Key]]):
     """The keys of this rank's batches of an epoch from a batch on; moved by `Batches` between epochs."""
 
-    def __init__(self, batch_size: int, steps: int, rank: int, world_size: int) -> None:
-        self.batch_size, self.steps, self.rank, self.world_size = batch_size, steps, rank, world_size
+    def __init__(self, batch_size: int, n_items: int, rank: int, world_size: int, keep_rest: bool) -> None:
+        self.batch_size, self.n_items, self.rank, self.world_size = batch_size, n_items, rank, world_size
+        self.whole, rest = divmod(n_items, batch_size * world_size)
+        self.steps = self.whole + (keep_rest and rest >= world_size)
         self.epoch, self.first_step = 0, 0
 
     def __iter__(self) -> Iterator[list[Key]]:
         for step in range(self.first_step, self.steps):
-            first = (step * self.world_size + self.rank) * self.batch_size
-            yield [(self.epoch, first + offset) for offset in range(self.batch_size)]
+            if step < self.whole:
+                first = (step * self.world_size + self.rank) * self.batch_size
+                items = range(first, first + self.batch_size)
+            else:
+                items = range(step * self.world_size * self.batch_size + self.rank, self.n_items, self.world_size)
+            yield [(self.epoch, item) for item in items]
 
     def __len__(self) -> int:
         return self.steps - self.first_step
@@ -34,7 +40,8 @@ class _Position(Sampler[list[Key]]):
 class Batches:
     """Deals the items of every epoch to batches and ranks: batch b of rank r holds items (b * ranks + r) * size ...
 
-    An epoch's incomplete last round is dropped, as published. Loader processes stay from one epoch to the next.
+    An epoch's incomplete last round is dropped, as published, unless it is asked for: then the processes share it.
+    Loader processes stay from one epoch to the next.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class Batches:
         rank: int = 0,
         world_size: int = 1,
         pin_memory: bool = False,
+        keep_rest: bool = False,
         start_worker: Callable[[int], None] | None = None,
     ) -> None:
         """
@@ -60,10 +68,12 @@ class Batches:
             rank: of this process.
             world_size: number of processes.
             pin_memory: hand batches over in page-locked memory (CUDA).
+            keep_rest: also deal the last round of an epoch, which is smaller than the others, if every process gets
+                something of it.
             start_worker: called in every loader process.
         """
-        self.steps_per_epoch = n_items // (batch_size * world_size)
-        self._position = _Position(batch_size, self.steps_per_epoch, rank, world_size)
+        self._position = _Position(batch_size, n_items, rank, world_size, keep_rest)
+        self.steps_per_epoch = self._position.steps
         self._loader = DataLoader(
             dataset,
             batch_sampler=self._position,

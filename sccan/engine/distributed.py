@@ -99,11 +99,11 @@ class Runtime:
         dist.broadcast(content, src=0)
         return bytes(content.tolist()).decode()
 
-    def broadcast_(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrites the tensors of every process with those of the main one."""
+    def broadcast_(self, tensors: Iterable[Tensor], source: int = 0) -> None:
+        """Overwrites the tensors of every process with those of one, by default the main one."""
         if self.world_size > 1:
             for tensor in tensors:
-                dist.broadcast(tensor.detach(), src=0)
+                dist.broadcast(tensor.detach(), src=source)
 
     def close(self) -> None:
         """Leaves the process group, if there is one."""
@@ -148,6 +148,17 @@ def start(device: str = "auto", *, timeout_minutes: float = 60.0) -> Runtime:
             device_id=chosen if chosen.type == "cuda" else None,
         )
     return Runtime(chosen, rank, world_size)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of a single process.
+
+    Args:
+        name: as `start` takes it.
+
+    Raises InputError: CUDA is asked for and not there, or the name is unknown.
+    """
+    return _device(name, 0, 1)
 
 
 def _place() -> tuple[int, int, int]:

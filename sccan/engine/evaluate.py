@@ -1,7 +1,7 @@
 """Running a method over the episodes of a plan, each picture encoded as seldom as memory allows.
 
 One process and several compute the same numbers: batches are cut before they are dealt, each picture is encoded on its
-own, and rows of integers are gathered in the order of the episodes.
+own, and rows of integers are gathered in the order of the episodes. Nothing waits for the device between episodes.
 
 Letters: B episodes in a batch, R numbers in a row, C channels, H W picture size, h w map size.
 """
@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 
 from sccan.engine.distributed import Runtime
+from sccan.engine.feature_files import FeatureFiles
 from sccan.engine.features import FutureCache, foretell_misses
+from sccan.engine.folded import folded_backbones
 from sccan.engine.loading import Picture, load_in_order
 from sccan.engine.modes import autocast, check_precision, evaluation_mode
+from sccan.engine.order import EpisodeBatch, SupportSet, dealt, episode_batches
 from sccan.engine.progress import Progress
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.errors import InputError
@@ -61,6 +64,8 @@ def evaluate(
     workers: int = 0,
     store: torch.device | None = None,
     known: Mapping[int, Features] | None = None,
+    files: FeatureFiles | None = None,
+    fold: bool = True,
     precision: str = "float32",
     sink: Sink | None = None,
     progress: str = "",
@@ -71,16 +76,18 @@ def evaluate(
         method: is put into evaluation mode, and back afterwards.
         source: the episodes.
         score: rows of a batch.
-        runtime: all its processes must call; batch i is computed by process i modulo their number.
-        batch_size: episodes predicted together.
+        runtime: all its processes must call; each computes a part of the batches.
+        batch_size: episodes predicted together; which ones is chosen so that they share what they can (`engine.order`).
         encode_batch: pictures encoded together. Above 1 the last digits of a result can depend on which pictures
             come together, and so on the number of processes.
         cache_bytes: memory for pictures and features that will be needed again; what is in work comes on top.
         workers: processes that load pictures ahead.
         store: where features are kept between uses; None: on the device.
         known: features computed earlier for some pictures, which are then not encoded.
+        files: features on a disk, read where they are there and written where they are not.
+        fold: fold the norms of frozen backbones meanwhile (`engine.folded`).
         precision: float32 | bf16 | fp16 (autocast); outputs are float32 in any case.
-        sink: gets each batch's outputs.
+        sink: gets each batch's outputs, in the order of computing.
         progress: what the progress is called; empty: none is shown.
 
     Returns:
@@ -91,29 +98,27 @@ def evaluate(
     specs = source.specs
     if not specs:
         raise InputError("there are no episodes to evaluate; ask for at least one")
-    batches = [range(first, min(first + batch_size, len(specs))) for first in range(0, len(specs), batch_size)]
-    dealt = batches[runtime.rank :: runtime.world_size]
-    mine = [[specs[place] for place in batch] for batch in dealt]
+    batches = dealt(episode_batches(specs, batch_size), runtime.rank, runtime.world_size)
     check_precision(precision)
-    encoder = _Encoder(method, runtime.device, store or runtime.device, encode_batch, known or {}, precision)
+    encoder = _Encoder(method, runtime.device, store or runtime.device, encode_batch, known or {}, precision, files)
+    predictor = _Predictor(method, source, runtime.device, precision)
     rows: list[Tensor] = []
     # Not inference mode: what a method computes once and keeps (window indices, say) is used in training later.
     with (
         evaluation_mode(method),
+        folded_backbones(method, enabled=fold),
         torch.no_grad(),
-        Progress(len(mine), progress, unit="batch", shown=runtime.is_main) as bar,
+        Progress(len(batches), progress, unit="batch", shown=runtime.is_main) as bar,
     ):
-        for batch, held in zip(mine, _with_features(source, mine, encoder, cache_bytes, workers), strict=True):
+        for batch, held in zip(batches, _with_features(source, batches, encoder, cache_bytes, workers), strict=True):
             pictures = {number: picture for number, (picture, _) in held.items()}
-            features = {number: maps.to(runtime.device) for number, (_, maps) in held.items()}
-            episode = source.assemble(batch, pictures, features).to(runtime.device)
-            with autocast(runtime.device, precision):
-                outputs = method(episode).float()
-            rows.append(_checked(score(outputs, batch, pictures), len(batch)))
+            outputs = predictor(batch, pictures, {number: maps for number, (_, maps) in held.items()})
+            own = [specs[place] for place in batch.places]
+            rows.append(_checked(score(outputs, own, pictures), len(own)))
             if sink is not None:
-                sink(batch, pictures, outputs)
+                sink(own, pictures, outputs)
             bar.advance()
-    return _in_order(rows, [place for batch in dealt for place in batch], runtime)
+    return _in_order(rows, [place for batch in batches for place in batch.places], runtime)
 
 
 def encode_all(
@@ -125,6 +130,8 @@ def encode_all(
     encode_batch: int = 1,
     workers: int = 0,
     store: torch.device | None = None,
+    files: FeatureFiles | None = None,
+    fold: bool = True,
     visit: Callable[[Any], None] | None = None,
     progress: str = "",
 ) -> dict[int, Features]:
@@ -138,15 +145,21 @@ def encode_all(
         encode_batch: pictures encoded together.
         workers: processes that load pictures ahead.
         store: where features are kept; None: on the device.
+        files, fold: as in `evaluate`.
         visit: called with every picture as it passes, for instance to keep its label.
         progress: what the progress is called; empty: none is shown.
 
     Returns:
         Number -> maps with a leading dimension of 1.
     """
-    encoder = _Encoder(method, device, store or device, encode_batch, {}, "float32")
+    encoder = _Encoder(method, device, store or device, encode_batch, {}, "float32", files)
     found: dict[int, Features] = {}
-    with evaluation_mode(method), torch.no_grad(), Progress(len(numbers), progress, unit="picture") as bar:
+    with (
+        evaluation_mode(method),
+        folded_backbones(method, enabled=fold),
+        torch.no_grad(),
+        Progress(len(numbers), progress, unit="picture") as bar,
+    ):
         for picture, features in encoder.encoded(load_in_order(load, numbers, workers)):
             found[picture.number] = features
             if visit is not None:
@@ -166,6 +179,7 @@ class _Encoder:
         together: pictures per call.
         known: features that need not be computed.
         precision: float32 | bf16 | fp16.
+        files: features on a disk.
     """
 
     method: Method
@@ -174,20 +188,34 @@ class _Encoder:
     together: int
     known: Mapping[int, Features]
     precision: str
+    files: FeatureFiles | None
 
     def encoded(self, pictures: Iterable[PictureT]) -> Iterator[tuple[PictureT, Features]]:
         """The pictures in their order, each with its features [1, C, h, w]."""
         for group in _runs_of_one_size(pictures, self.together):
-            new = [picture for picture in group if picture.number not in self.known]
-            found = dict(zip((picture.number for picture in new), self._encode(new), strict=True))
+            found = {picture.number: self._found(picture.number) for picture in group}
+            new = [picture for picture in group if found[picture.number] is None]
+            for picture, features in zip(new, self._encode(new), strict=True):
+                found[picture.number] = features
+                if self.files is not None:
+                    self.files.write(picture.number, features)
             for picture in group:
-                features = self.known[picture.number] if picture.number in self.known else found[picture.number]
-                yield picture, features
+                yield picture, cast(Features, found[picture.number])
+
+    def _found(self, number: int) -> Features | None:
+        """Features that were computed before."""
+        if number in self.known or self.files is None:
+            return self.known.get(number)
+        features = self.files.read(number)
+        return None if features is None else self._stored(features.maps, features.image_size)
 
     def _encode(self, pictures: Sequence[PictureT]) -> list[Features]:
         if not pictures:
             return []
-        images = torch.stack([picture.image for picture in pictures]).to(self.device, non_blocking=True)  # [N, 3, H, W]
+        images = torch.stack([picture.image for picture in pictures])  # [N, 3, H, W]
+        if self.device.type == "cuda":
+            images = images.pin_memory()  # else the copy waits for what the device does
+        images = images.to(self.device, non_blocking=True)
         with autocast(self.device, self.precision):
             together = self.method.encode(images)
         if len(pictures) == 1:
@@ -209,15 +237,55 @@ class _Encoder:
         return sum(int(value.nbytes) for value in values if hasattr(value, "nbytes"))
 
 
+class _Predictor:
+    """Outputs of batches in a row; what was learned from a support set serves the next batch as well."""
+
+    def __init__(self, method: Method, source: EpisodeSource[Any], device: torch.device, precision: str) -> None:
+        self._method, self._source, self._device, self._precision = method, source, device, precision
+        # A method with a forward of its own does more than the three verbs, and runs as a whole.
+        self._in_verbs = type(method).forward is Method.forward
+        self._latest: tuple[tuple[SupportSet, ...], Any] | None = None
+
+    def __call__(self, batch: EpisodeBatch, pictures: Mapping[int, Any], features: Mapping[int, Features]) -> Tensor:
+        """Float32 outputs with one leading entry per episode."""
+        with autocast(self._device, self._precision):
+            outputs = self._outputs(batch, pictures, features).float()  # [B, Q, ...]
+        return outputs.flatten(0, 1).unsqueeze(1) if batch.merged else outputs
+
+    def _outputs(self, batch: EpisodeBatch, pictures: Mapping[int, Any], features: Mapping[int, Features]) -> Tensor:
+        if not self._in_verbs:
+            outputs: Tensor = self._method(self._assembled(batch.specs, pictures, features))
+            return outputs
+        if self._latest is not None and self._latest[0] == batch.support_sets:
+            # The support is not needed again; the queries stand in its place.
+            queries = [dataclasses.replace(spec, support=spec.query) for spec in batch.specs]
+            _, query = self._method.encode_episode(self._assembled(queries, pictures, features))
+            return self._method.predict(query, self._latest[1])
+        self._latest = None  # frees its memory before the next one is made
+        episode = self._assembled(batch.specs, pictures, features)
+        support, query = self._method.encode_episode(episode)
+        state = self._method.condition(support, episode.support_labels)
+        self._latest = batch.support_sets, state
+        return self._method.predict(query, state)
+
+    def _assembled(
+        self, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Any], features: Mapping[int, Features]
+    ) -> Episode:
+        needed = {number for spec in specs for number in spec.pictures}
+        here = {number: features[number].to(self._device) for number in needed}
+        episode = self._source.assemble(specs, pictures, here)
+        return (episode.pin_memory() if self._device.type == "cuda" else episode).to(self._device)
+
+
 def _with_features(
     source: EpisodeSource[PictureT],
-    batches: Sequence[Sequence[EpisodeSpec]],
+    batches: Sequence[EpisodeBatch],
     encoder: _Encoder,
     cache_bytes: int,
     workers: int,
 ) -> Iterator[dict[int, tuple[PictureT, Features]]]:
     """For every batch its pictures with their features, by number."""
-    needs = [list(dict.fromkeys(n for spec in batch for n in spec.pictures)) for batch in batches]
+    needs = [list(dict.fromkeys(n for spec in batch.specs for n in spec.pictures)) for batch in batches]
     if not needs:
         return
     # The first picture tells how many fit into the cache, and so which will have to be loaded when.

@@ -120,6 +120,8 @@ class _Trainer:
             runtime,
             precision=settings.precision,
             clip_norm=settings.clip_norm,
+            fold=settings.fold_norms,
+            compiled=settings.compiled,
         )
         self.meter, self.standing = LossMeter(), _Standing()
         self.batches: Iterator[Any] | None = None

@@ -50,6 +50,9 @@ class TrainSettings:
         max_steps: bound on the steps of the whole training, which schedules run towards; 0: none.
         max_minutes: bound on the minutes of this process, after which the run stops and can be resumed; 0: none.
         log_every: steps between log lines.
+        fold_norms: fold the norms of frozen backbones into their convolutions while training runs (same numbers to
+            rounding).
+        compiled: run forward and loss through `torch.compile` (same numbers to rounding; dropout draws others).
     """
 
     epochs: int
@@ -64,6 +67,8 @@ class TrainSettings:
     max_steps: int = 0
     max_minutes: float = 0.0
     log_every: int = 10
+    fold_norms: bool = True
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         check_precision(self.precision)

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sccan.backbones.weights import load_strict
 from sccan.engine.distributed import Runtime
+from sccan.engine.folded import FoldedBackbones
 from sccan.engine.modes import autocast
 from sccan.engine.optimizers import Optimizers, OptimizerSettings
 from sccan.errors import InputError
@@ -37,6 +38,8 @@ class Updater:
         runtime: where it runs; the model is moved there.
         precision: float32 | bf16 | fp16.
         clip_norm: largest norm of all gradients together; 0: no clipping.
+        fold: fold the norms of frozen backbones meanwhile (`engine.folded`).
+        compiled: run forward and loss as compiled code (`torch.compile`).
     """
 
     def __init__(
@@ -48,14 +51,18 @@ class Updater:
         *,
         precision: str = "float32",
         clip_norm: float = 0.0,
+        fold: bool = True,
+        compiled: bool = False,
     ) -> None:
+        self._fold, self._compiled = fold, compiled
         self.model, self._runtime, self._clip_norm = model.to(runtime.device), runtime, clip_norm
         groups = _checked_groups(model)
         self._trainable = [parameter for group in groups.values() for parameter in group]
         self._optimizers = Optimizers(groups, optimizers, total)
         self._autocast = autocast(runtime.device, precision)
         self._scaler = torch.amp.GradScaler(runtime.device.type, enabled=precision == "fp16")
-        self._losses: _LossOf | DistributedDataParallel | None = None
+        self._losses: LossOf | DistributedDataParallel | None = None
+        self._backbones: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
 
     def step(self, number: int, batches: Iterable[Any], count: int) -> dict[str, Tensor]:
         """One update.
@@ -69,14 +76,17 @@ class Updater:
             The losses, averaged over the batches, without gradient, still on the device.
         """
         first = self._losses is None
-        losses_of = self._losses = self._wrapped() if self._losses is None else self._losses
+        if self._losses is None:
+            self._losses = self._wrapped()
+            self._backbones = FoldedBackbones(self.model) if self._fold else self._backbones
+        losses_of = self._losses
         self._optimizers.set_rates(number)
         means: dict[str, Tensor] = {}
         for index, batch in enumerate(batches):
             # Gradients travel between processes with the last batch only.
             alone = losses_of if index < count - 1 and isinstance(losses_of, DistributedDataParallel) else None
             with alone.no_sync() if alone is not None else contextlib.nullcontext():
-                with self._autocast:
+                with self._autocast, self._backbones:
                     losses = losses_of(batch)
                 self._scaler.scale(losses["total"] / count).backward()
             for name, value in losses.items():
@@ -133,13 +143,15 @@ class Updater:
         self._optimizers.load_state(state["optimizers"])
         self._scaler.load_state_dict(state["scaler"])
 
-    def _wrapped(self) -> _LossOf | DistributedDataParallel:
-        losses = _LossOf(self.model)
-        if self._runtime.world_size == 1:
-            return losses
-        self.share_buffers()
-        switch: dict[str, Any] = {BUFFER_SWITCH: False}
-        return DistributedDataParallel(losses, gradient_as_bucket_view=True, **switch)
+    def _wrapped(self) -> LossOf | DistributedDataParallel:
+        losses: LossOf | DistributedDataParallel = LossOf(self.model)
+        if self._runtime.world_size > 1:
+            self.share_buffers()
+            switch: dict[str, Any] = {BUFFER_SWITCH: False}
+            losses = DistributedDataParallel(losses, gradient_as_bucket_view=True, **switch)
+        if self._compiled:
+            losses.compile(dynamic=False)  # after the wrapping, as torch wants it: then gradients travel meanwhile
+        return losses
 
     def _check_reached(self) -> None:
         """Several processes would wait for ever for a gradient that never comes, so this is an error with one as well.
@@ -151,7 +163,7 @@ class Updater:
             raise ValueError(f"no gradient reaches {', '.join(names)}; set requires_grad to False for what is unused")
 
 
-class _LossOf(nn.Module):
+class LossOf(nn.Module):
     """A model and its loss as one module, so that what is wrapped around it sees every use of a parameter."""
 
     def __init__(self, model: nn.Module) -> None:

@@ -5,13 +5,16 @@ Letters: B episodes, K pictures per episode, C channels, H W picture size, h w m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from sccan.episodes.episode import Features
+
+Item = TypeVar("Item")
 
 
 class HasImage(Protocol):
@@ -29,6 +32,17 @@ def stack_images(numbers: Sequence[Sequence[int]], pictures: Mapping[int, HasIma
 
 def stack_features(numbers: Sequence[Sequence[int]], features: Mapping[int, Features]) -> Features:
     """Features, each with leading dimension [1], of B rows of K picture numbers: maps [B, K, C, h, w]."""
-    parts = [features[number] for row in numbers for number in row]
-    maps = {stage: torch.cat([part.maps[stage] for part in parts]) for stage in parts[0].maps}
-    return Features(maps, parts[0].image_size).view(len(numbers), len(numbers[0]))
+    return joined([features[number] for row in numbers for number in row]).view(len(numbers), len(numbers[0]))
+
+
+def batched(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
+    """The items in their order, in lists of at most `count`; they are asked for as they are needed."""
+    iterator = iter(items)
+    while group := list(itertools.islice(iterator, count)):
+        yield group
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """Features of several groups of pictures of one size, along their single leading dimension."""
+    maps = {name: torch.cat([part.maps[name] for part in parts]) for name in parts[0].maps}
+    return Features(maps, parts[0].image_size)

@@ -92,6 +92,30 @@ class WayPlan(EpisodePlan):
         return EpisodeSpec(number, classes, tuple(support), tuple(query))
 
 
+class PicturePlan(EpisodePlan):
+    """Every picture once per epoch, in an order of its own: each the one query of one way, without supports.
+
+    For training on base classes with the data path of episodes.
+    """
+
+    def __init__(self, pictures: ClassPictures, *, seed: int) -> None:
+        """`seed`: of the orders."""
+        self.seed = seed
+        self._numbers = np.concatenate([np.asarray(listed) for listed in pictures.per_class.values()])
+        sizes = [len(listed) for listed in pictures.per_class.values()]
+        self._classes = np.repeat(list(pictures.per_class), sizes)
+        self._order: tuple[int, np.ndarray] | None = None  # that of the epoch asked for last
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def episode(self, epoch: int, number: int) -> EpisodeSpec:
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, numpy_generator(self.seed, epoch).permutation(len(self))
+        place = self._order[1][number]
+        return EpisodeSpec(number, (int(self._classes[place]),), ((),), ((int(self._numbers[place]),),))
+
+
 class PublishedWayPlan(EpisodePlan):
     """The fixed test episodes of CAN, DMF and their relatives: drawn once, in order, by Python's generator.
 

@@ -186,7 +186,11 @@ def _block_label(
 
 @dataclass(frozen=True)
 class Line:
-    """How one output compares: largest deviations, the tolerance, and whether it holds."""
+    """How one output compares: largest deviations, the tolerance, and whether it holds.
+
+    Attributes:
+        ratio: largest deviation in units of what is tolerated; None where that is no number (exact results, words).
+    """
 
     name: str
     ok: bool
@@ -194,6 +198,7 @@ class Line:
     relative: float
     tolerance: str
     note: str = ""
+    ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -231,11 +236,25 @@ def compare(name: str, got: Any, want: Any, tolerance: dict[str, Any], index: st
         # What is discrete here is the pixels that were counted, not the few counts; a moved pixel changes two counts.
         share = float(difference.sum() / 2 / max(target.sum(), 1))
         note = f"{share:.2%} of {int(target.sum())} pixels differ"
-        return Line(name, share <= tolerance["max_mismatch_share"], float(difference.max()), share, text, note)
+        allowed = tolerance["max_mismatch_share"]
+        return Line(
+            name, share <= allowed, float(difference.max()), share, text, note, share / allowed if allowed else None
+        )
     size = np.abs(target.astype(np.float64))
     relative = float((difference / np.maximum(size, 1e-12)).max()) if difference.max() > 0 else 0.0
     ok, note = _holds(array, target, difference, size, tolerance)
-    return Line(name, ok, float(difference.max()), relative, text, note)
+    return Line(name, ok, float(difference.max()), relative, text, note, _ratio(array, target, difference, tolerance))
+
+
+def _ratio(array: np.ndarray, target: np.ndarray, difference: np.ndarray, tolerance: dict[str, Any]) -> float | None:
+    """The largest deviation in units of what is tolerated."""
+    if tolerance.get("max_mismatch_share"):
+        return float((array != target).mean()) / float(tolerance["max_mismatch_share"])
+    allowed = tolerance.get("atol", 0.0) + tolerance.get("rtol", 0.0) * np.abs(target.astype(np.float64))
+    if tolerance.get("exact") or not np.all(allowed > 0):
+        return None
+    ratio = difference / allowed
+    return float(ratio.max()) if np.isfinite(ratio).all() else float("inf")
 
 
 def _holds(

@@ -30,6 +30,8 @@ def result_sections(result: Result) -> list[Section]:
         bars += [Bar(outcome.name, *outcome.miou.pair, note=outcome.choice) for outcome in ranked]
         caption = "mIoU on the same episodes, %" + (", with 95 % intervals over seeds" if len(result.seeds) > 1 else "")
         blocks.append(Chart(bar_chart(bars, "mIoU of the method and of trivial baselines"), caption))
+    if result.parts:
+        blocks += [Paragraph("What the parts of the method say on their own:"), TableBlock(result.part_table())]
     class_bars = [Bar(c.name, c.iou, note=f"{c.episodes} episodes") for c in result.classes()]
     classes = Chart(bar_chart(class_bars, "IoU per class"), "Foreground IoU per class over all its episodes, %")
     words = Paragraph("Numbers of few-shot segmentation can be compared only where all of this is the same.")

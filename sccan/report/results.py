@@ -125,6 +125,23 @@ class BaselineOutcome:
 
 
 @dataclass(frozen=True)
+class PartOutcome:
+    """What a part of the method says on its own, on the same episodes.
+
+    Attributes:
+        name: of the part.
+        classes: what its mIoU is a mean over, in words.
+        miou: mean and interval over seeds.
+        fb_iou: likewise; None where it is not defined.
+    """
+
+    name: str
+    classes: str
+    miou: Spread
+    fb_iou: Spread | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """One method on one fold, over one or more seeds.
 
@@ -143,6 +160,7 @@ class Result:
         checkpoint_digest: hash of that file.
         code_revision: of the source, with a mark if it had uncommitted changes.
         baselines: trivial baselines on the same episodes.
+        parts: what parts of the method say on their own, on the same episodes.
         published: number and source that others report, if any: never one of ours.
         extra: further plain facts, such as machine and minutes.
     """
@@ -161,6 +179,7 @@ class Result:
     checkpoint_digest: str
     code_revision: str
     baselines: Sequence[BaselineOutcome] = ()
+    parts: Sequence[PartOutcome] = ()
     published: tuple[float, str] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -207,6 +226,14 @@ class Result:
                 {**asdict(outcome), "miou": outcome.miou.record(), "fb_iou": outcome.fb_iou.record()}
                 for outcome in self.baselines
             ],
+            "parts": [
+                {
+                    **asdict(outcome),
+                    "miou": outcome.miou.record(),
+                    "fb_iou": None if outcome.fb_iou is None else outcome.fb_iou.record(),
+                }
+                for outcome in self.parts
+            ],
             "published": None if self.published is None else dict(zip(("miou", "source"), self.published, strict=True)),
         }
 
@@ -236,10 +263,20 @@ class Result:
         note = f"Percent, over {episodes} episodes of {over}; checkpoint chosen by {self.selection}."
         return Table(columns, rows, frozenset({len(self.baselines)}), note)
 
+    def part_table(self) -> Table:
+        """What each part of the method says on its own."""
+        columns = [text_column("part"), interval_column("mIoU"), interval_column("FB-IoU"), text_column("mean over")]
+        rows = [
+            (part.name, part.miou.pair, None if part.fb_iou is None else part.fb_iou.pair, part.classes)
+            for part in self.parts
+        ]
+        return Table(columns, rows, note="Percent, on the same episodes.")
+
     def text(self) -> str:
         """The result for a terminal."""
         facts = [f"{name:18} {value}" for name, value in shown_facts(self.facts()).items()]
-        return "\n".join([self.title, "", *facts, "", self.class_table().text(), self.method_table().text()])
+        tables = [self.class_table(), self.method_table(), *([self.part_table()] if self.parts else [])]
+        return "\n".join([self.title, "", *facts, "", *(table.text() for table in tables)])
 
     def episode_csv(self) -> str:
         """One line per episode and seed: counts, IoU and file names."""

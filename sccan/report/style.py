@@ -2,9 +2,10 @@
 
 STYLE = """
 :root { --paper:#ffffff; --panel:#f4f5f7; --ink:#1c2026; --faint:#5d6570; --rule:#dfe2e7; --bar:#8fa3b8;
-  --accent:#0072b2; --line1:#d55e00; --line2:#009e73; --line3:#b0578d; }
+  --accent:#0072b2; --warn:#b34700; --line1:#d55e00; --line2:#009e73; --line3:#b0578d; }
 @media (prefers-color-scheme: dark) { :root { --paper:#14171b; --panel:#1e2329; --ink:#e8eaed; --faint:#a0a8b2;
-  --rule:#353c45; --bar:#64788d; --accent:#56b4e9; --line1:#e69f00; --line2:#2bc299; --line3:#cc79a7; } }
+  --rule:#353c45; --bar:#64788d; --accent:#56b4e9; --warn:#c2570c; --line1:#e69f00; --line2:#2bc299;
+  --line3:#cc79a7; } }
 * { box-sizing:border-box; }
 body { margin:0; background:var(--paper); color:var(--ink); font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
   "Helvetica Neue",Arial,sans-serif; -webkit-text-size-adjust:100%; }
@@ -28,6 +29,7 @@ th, td { padding:6px 14px 6px 0; text-align:left; border-bottom:1px solid var(--
   vertical-align:top; }
 th { color:var(--faint); font-weight:600; border-bottom-width:2px; }
 th.right, td.right { text-align:right; padding:6px 4px 6px 18px; }
+td.right + td:not(.right), th.right + th:not(.right) { padding-left:22px; }
 tr.emphasised td { font-weight:700; background:var(--panel); }
 table.settings td { white-space:normal; overflow-wrap:anywhere; }
 table.settings td:first-child { white-space:nowrap; color:var(--faint); }
@@ -57,8 +59,21 @@ svg .best { fill:var(--paper); stroke:var(--ink); stroke-width:2; }
 .mosaic { display:grid; grid-template-columns:repeat(var(--per-row),minmax(0,1fr)); gap:4px; }
 .caption { display:block; margin-top:3px; color:var(--faint); font-size:.78rem; white-space:nowrap; overflow:hidden;
   text-overflow:ellipsis; }
+.cards { display:grid; grid-template-columns:repeat(auto-fill,minmax(210px,1fr)); gap:22px 16px; margin:0 0 18px; }
+.card { margin:0; min-width:0; } .card .frame { position:relative; border-radius:6px; overflow:hidden;
+  background:var(--panel); }
+.card img { display:block; width:100%; aspect-ratio:4/3; height:auto; object-fit:contain; }
+.card figcaption { margin:6px 0 4px; color:var(--ink); font-weight:600; white-space:nowrap; overflow:hidden;
+  text-overflow:ellipsis; }
+.card .caption { white-space:normal; overflow-wrap:anywhere; } .card .caption b { color:var(--ink); }
+.card.warned .frame { outline:2px solid var(--warn); outline-offset:1px; }
+.card .badge { position:absolute; left:8px; top:8px; background:var(--warn); color:#fff; border-radius:4px;
+  padding:1px 7px; font-size:.75rem; font-weight:600; }
+.meter { height:5px; border-radius:3px; background:var(--rule); overflow:hidden; }
+.meter i { display:block; height:100%; background:var(--accent); } .card.warned .meter i { background:var(--warn); }
 @media (max-width:600px) { main { padding:16px 14px 48px; } h1 { font-size:1.4rem; }
+  .cards { grid-template-columns:repeat(2,minmax(0,1fr)); gap:18px 10px; }
   .tiles { grid-template-columns:repeat(2,minmax(0,1fr)); gap:10px; } .tile.wide, .tile:last-child:nth-child(odd) {
   grid-column:1/-1; } .tile.wide ~ .tile:last-child { grid-column:auto; } }
-@media print { nav { display:none; } .strip, figure, table { break-inside:avoid; } }
+@media print { nav { display:none; } .strip, .card, figure, table { break-inside:avoid; } }
 """

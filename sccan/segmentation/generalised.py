@@ -75,16 +75,23 @@ class GeneralisedScore:
         return torch.stack([self._row(output[0], spec, pictures[spec.query[0][0]]) for output, spec in pairs])
 
     def _row(self, output: Tensor, spec: EpisodeSpec, picture: Picture) -> Tensor:
+        final, base, target = self.compared(output, spec, picture)
+        counts = self.counts(self.merge(final, base, self.tau), target)
+        return torch.cat([counts.new_tensor([spec.number, spec.classes[0]]), counts])
+
+    def compared(self, output: Tensor, spec: EpisodeSpec, picture: Picture) -> tuple[Tensor, Tensor, Tensor]:
+        """Final answer [2, H, W], base logits [N, H, W] and target [H, W] at the size of the comparison."""
         label = picture.original_label
         maps = self.comparison.maps(output.float(), (label.shape[0], label.shape[1]))
         final, _, base = unstacked(maps)
-        prediction = self.merge(final, base, self.tau)
         table = base_label_table(self.fold.base)
         table[spec.classes[0]] = len(self.fold.base) + 1
-        target = torch.from_numpy(table[self.comparison.labels(label)]).to(prediction.device)
+        return final, base, torch.from_numpy(table[self.comparison.labels(label)]).to(maps.device)
+
+    def counts(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Intersections and unions of all labels, int64 [2 * (N + 1)]."""
         counts = iou.count_labels(prediction, target, len(self.fold.base) + 2)
-        lead = counts.union.new_tensor([spec.number, spec.classes[0]])
-        return torch.cat([lead, counts.intersection, counts.union])
+        return torch.cat([counts.intersection, counts.union])
 
 
 @dataclass(frozen=True)

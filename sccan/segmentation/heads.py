@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccan.pointwise import PointwiseConv2d
 from sccan.segmentation.enlarged import convolve_enlarged
 
 DENSE_HEAD_NAMES = (
@@ -42,7 +43,7 @@ class DenseHead(nn.Module):
         """
         super().__init__()
         self.aspp = ASPP(channels, dilations)
-        self.reduce = nn.Conv2d(self.aspp.out_channels, channels, 1, bias=False)
+        self.reduce = PointwiseConv2d(self.aspp.out_channels, channels, bias=False)
         self.refine = nn.Sequential(_conv3x3(channels), nn.ReLU(), _conv3x3(channels), nn.ReLU())
         self.classify = nn.Sequential(
             _conv3x3(channels), nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(channels, n_classes, 1)
@@ -59,7 +60,7 @@ class ASPP(nn.Module):
 
     def __init__(self, channels: int, dilations: Sequence[int] = (6, 12, 18)) -> None:
         super().__init__()
-        branches = [nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)]
+        branches: list[nn.Conv2d] = [nn.Conv2d(channels, channels, 1), PointwiseConv2d(channels, channels)]
         branches += [nn.Conv2d(channels, channels, 3, padding=d, dilation=d) for d in dilations]
         for branch in branches:
             nn.init.kaiming_normal_(branch.weight)
@@ -69,7 +70,7 @@ class ASPP(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Maps [N, C, H, W] to [N, C * branches, H, W]; the first C channels are the global branch, broadcast."""
         context, *local = self.branches
-        whole = F.relu(context(maps.mean((-2, -1), keepdim=True))).expand_as(maps)
+        whole = torch.empty_like(maps).copy_(F.relu(context(maps.mean((-2, -1), keepdim=True))))  # in the maps' layout
         return torch.cat([whole, *(F.relu(branch(maps)) for branch in local)], dim=1)
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import ClassIndex
-from sccan.report.results import BaselineOutcome, ClassOutcome, EpisodeOutcome, SeedOutcome, Spread
-from sccan.segmentation import iou
+from sccan.report.results import BaselineOutcome, ClassOutcome, EpisodeOutcome, PartOutcome, SeedOutcome, Spread
+from sccan.segmentation import iou, part_scores
 from sccan.segmentation.baselines import BaselineResult
 
 
@@ -62,6 +62,31 @@ def baseline_outcome(
         stage=result.stage,
         threshold=result.threshold,
     )
+
+
+def part_outcomes(
+    seeds: Sequence[Tensor], classes: Sequence[int], ratio: iou.Ratio = iou.epsilon_ratio
+) -> list[PartOutcome]:
+    """BAM's learners on their own.
+
+    Args:
+        seeds: rows of `PartScore`, [E, 10 + 3 N], for every seed.
+        classes, ratio: of `seed_outcome`, for the meta learner.
+    """
+    meta = [part_scores.meta_rows(rows) for rows in seeds]
+    found = [
+        PartOutcome(
+            "meta learner alone",
+            "novel classes",
+            spread([iou.mean_iou(rows, classes, ratio) for rows in meta]),
+            spread([iou.fb_iou(rows, ratio) for rows in meta]),
+        )
+    ]
+    base = [score for rows in seeds if (score := part_scores.base_miou(rows)) is not None]
+    if base:
+        words = "base classes in the query pictures; novel ones are background"
+        found.append(PartOutcome("base learner alone", words, spread(base)))
+    return found
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -3,8 +3,9 @@
 Two of them: SCCAN's pseudo-mask aggregation, a softmax over all support positions that averages their mask values, and
 the highest cosine with any foreground position that PFENet introduced and BAM uses.
 
-Everything runs in float32 and without gradient. The softmax over cosines has no temperature, so its result has a tiny
-spread, which the min-max normalisation stretches to [0, 1] together with the rounding.
+Everything runs without gradient and, but for one product of features that are less exact themselves, in float32. The
+softmax over cosines has no temperature, so its result has a tiny spread, which the min-max normalisation stretches to
+[0, 1] together with the rounding.
 
 Letters: B episodes, K shots, Q queries, C channels, h w query map, H W support map, L = H * W.
 """
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sccan.pointwise import pointwise
 
 EPSILON = 1e-7
 PAIRS = 2**24  # similarities held at a time (64 MiB)
@@ -56,7 +59,12 @@ def foreground_only(support: PriorSupport) -> PriorSupport:
 
     Shots have different amounts of foreground; the smaller ones are filled up with masked-out positions. One such
     position is kept wherever there is any, since its similarity of 0 may be the highest.
+
+    How many positions are kept must be known on the host. So the support is returned as it is by compiled code, which
+    wants sizes that do not change, and on devices that would have to be waited for.
     """
+    if torch.compiler.is_compiling() or support.weights.device.type != "cpu":
+        return support
     inside = support.weights > 0
     kept = min(int(inside.sum(-1).max()) + 1, inside.shape[-1])
     places = inside.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :kept]  # [B, K, kept]
@@ -73,6 +81,10 @@ def softmax_prior(query: Tensor, support: PriorSupport) -> Tensor:
     normalised result: r_i - mean v = sum_j (v_j - mean v) (exp(c'_ij) - 1) / (L + sum_j (exp(c'_ij) - 1)). Its
     rounding was 1e-6.
 
+    Features in half precision (from a backbone under autocast) have moved the prior by 4e-3 already. For them the
+    products of unit vectors, most of the work, are in bf16 too, which adds 4e-4; the sums of exponentials and the
+    min-max are in float32 in any case.
+
     Args:
         query: features, [B, Q, C, h, w].
         support: what `prior_support` returned for the same B episodes.
@@ -83,6 +95,8 @@ def softmax_prior(query: Tensor, support: PriorSupport) -> Tensor:
     weights = support.weights - support.weights.mean(-1, keepdim=True)
     columns = torch.stack([weights, torch.ones_like(weights)], dim=-1)  # [B, K, L, 2]
     centred = support.directions - support.directions.mean(-2, keepdim=True)
+    if query.dtype in (torch.bfloat16, torch.float16):
+        centred = centred.bfloat16()
 
     def attend(cosines: Tensor) -> Tensor:
         sums = cosines.expm1_() @ columns
@@ -116,13 +130,21 @@ def _prior(query: Tensor, directions: Tensor, reduce: Callable[[Tensor], Tensor]
     episodes, queries, _, height, width = query.shape
     shots, length = directions.shape[1:3]
     with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-        positions = _directions(query).flatten(1, 2).unsqueeze(1)  # [B, 1, Q*h*w, C]
+        positions = _directions(query).flatten(1, 2).to(directions.dtype)  # [B, Q*h*w, C]
         step = max(1, PAIRS // (episodes * shots * length))
-        keys = directions.transpose(-1, -2)
-        parts = [reduce(positions[:, :, start : start + step] @ keys) for start in range(0, positions.shape[2], step)]
+        parts = [reduce(_cosines(some, directions)) for some in positions.split(step, dim=1)]
         raw = torch.cat(parts, dim=-1).view(episodes, shots, queries, height * width).transpose(1, 2)
         low, high = raw.amin(-1, keepdim=True), raw.amax(-1, keepdim=True)
         return ((raw - low) / (high - low + EPSILON)).unflatten(-1, (height, width))
+
+
+def _cosines(positions: Tensor, directions: Tensor) -> Tensor:
+    """Cosines [B, K, n, L], float32, of query positions [B, n, C] and support positions [B, K, L, C] of length one."""
+    if positions.device.type != "cpu":
+        return (positions.unsqueeze(1) @ directions.transpose(-1, -2)).float()
+    # The support stands for a map and the query positions for a weight, which is the faster way round.
+    pairs = [pointwise(keys, some) for some, shots in zip(positions, directions, strict=True) for keys in shots]
+    return torch.stack(pairs).float().unflatten(0, directions.shape[:2]).transpose(-1, -2)  # from [B * K, L, n]
 
 
 def _directions(features: Tensor) -> Tensor:

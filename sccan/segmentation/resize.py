@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,4 +17,8 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     flat = maps.reshape(-1, *maps.shape[-3:])
+    if flat.shape[1] > 1 and flat.is_contiguous(memory_format=torch.channels_last):
+        # The stride of a single leading entry is arbitrary and hides the layout from torch, which then takes ten times
+        # as long; this view spells it out.
+        flat = flat.permute(0, 2, 3, 1).contiguous().view(len(flat), *maps.shape[-2:], -1).permute(0, 3, 1, 2)
     return F.interpolate(flat, size=size, mode="bilinear", align_corners=True).reshape(*maps.shape[:-2], *size)

@@ -6,7 +6,6 @@ the comparison.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from sccan.episodes.episode import EpisodeSpec
@@ -23,7 +21,7 @@ from sccan.errors import InputError
 from sccan.report.files import write_bytes_atomically
 from sccan.segmentation.data.files import read_label
 from sccan.segmentation.data.labels import class_mask
-from sccan.segmentation.data.palette import label_palette
+from sccan.segmentation.data.palette import indexed_png
 from sccan.segmentation.data.pictures import Picture, PictureStore
 from sccan.segmentation.data.transforms import FixedTransform
 from sccan.segmentation.iou import count_scores, episode_row
@@ -202,11 +200,8 @@ class PredictionSink:
         """Raises InputError: the folder cannot be written."""
         for spec, output in zip(specs, outputs, strict=True):
             foreground = predict(output[0], _query(spec, pictures), self.comparison).cpu().numpy()
-            image = Image.fromarray(foreground * np.uint8(spec.classes[0]))
-            image.putpalette(label_palette())
-            stream = io.BytesIO()
-            image.save(stream, format="PNG")
-            write_bytes_atomically(prediction_path(self.folder, spec.number), stream.getvalue())
+            labels = foreground * np.uint8(spec.classes[0])
+            write_bytes_atomically(prediction_path(self.folder, spec.number), indexed_png(labels))
 
 
 def read_prediction(folder: Path, number: int, size: tuple[int, int]) -> np.ndarray:

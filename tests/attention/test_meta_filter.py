@@ -1,6 +1,8 @@
 """Meta-filters: sampling against torchvision's deformable convolution, the lean scores against the filtered maps."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -9,7 +11,9 @@ from torch import Tensor
 from torchvision.ops import deform_conv2d
 
 from sccan.attention import meta_filter
-from sccan.attention.meta_filter import MetaFilter, flow_factor, position_taps, three_eighths_step
+from sccan.attention.flow import solver, three_eighths_step
+from sccan.attention.meta_filter import MetaFilter, filter_response, flow_factor, position_taps
+from tests.attention.published_meta_filter import published_scores
 
 B, N, Q, C, H, W = 2, 3, 4, 6, 4, 5
 
@@ -95,10 +99,25 @@ def test_scores_and_their_gradients_are_those_of_the_filtered_pairs(
 def test_the_closed_form_is_the_runge_kutta_step_and_close_to_the_exponential() -> None:
     maps = torch.tensor([[[[2.0, -3.0, 0.0]]]], dtype=torch.float64, requires_grad=True)
     taps = torch.tensor([[[[0.5, 0.9, 0.3]]]], dtype=torch.float64)
-    result = three_eighths_step(maps, taps)
+    result = three_eighths_step(partial(filter_response, taps=taps), maps)
     assert result.flatten().tolist() == pytest.approx([2 * (1 + 0.5 + 0.125 + 0.5**3 / 6 + 0.5**4 / 24), -3.0, 0.0])
     assert float(flow_factor(torch.tensor(1.0))) == pytest.approx(1 + 1 + 1 / 2 + 1 / 6 + 1 / 24)
     assert math.e - float(flow_factor(torch.tensor(1.0))) == pytest.approx(0.00995, abs=1e-5)
+
+
+def test_an_adaptive_solver_finds_the_exponential() -> None:
+    maps = torch.tensor([[[[2.0, -3.0, 0.0]]]], dtype=torch.float64)
+    rate = partial(filter_response, taps=torch.tensor([[[[0.5, 0.9, 0.3]]]], dtype=torch.float64))
+    ends = solver("dopri5", 1e-8)(rate, maps)
+    assert ends.flatten().tolist() == pytest.approx([2 * math.exp(0.5), -3.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(3, 1), (2, 3)])
+def test_the_solver_of_the_published_package_takes_the_published_step(groups: int, size: int) -> None:
+    module, maps = _module(groups, size), _maps()
+    plain = module.scores(module.prepare(maps[0]), *maps[1:])
+    module.flow, module.closed_form = solver("rk4", 0.01), False
+    torch.testing.assert_close(module.scores(module.prepare(maps[0]), *maps[1:]), plain)
 
 
 def test_a_feature_of_zero_passes_its_gradient_on_unchanged() -> None:
@@ -131,3 +150,56 @@ def test_unfit_groups_and_sizes_are_refused() -> None:
         MetaFilter(6, groups=4)
     with pytest.raises(ValueError, match="filter size is 2, but must be odd"):
         MetaFilter(6, groups=3, size=2)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(3, 1), (6, 1), (2, 3)])
+def test_scores_are_those_of_the_published_arithmetic(groups: int, size: int) -> None:
+    """With the published order of memory for larger filters this is another function; see the scrambled taps."""
+    module, (class_maps, query_maps, kernels) = _module(groups, size), _maps()
+    want = published_scores(module, class_maps, query_maps, kernels)
+    got = module.scores(module.prepare(class_maps), query_maps, kernels)
+    torch.testing.assert_close(got, want)
+    leaves = [class_maps, query_maps, kernels, *module.parameters()]
+    cotangent = torch.randn(want.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    expected = torch.autograd.grad((want * cotangent).sum(), leaves)
+    for one, other in zip(torch.autograd.grad((got * cotangent).sum(), leaves), expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_training_needs_less_than_a_third_of_the_published_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of 4, a group per channel; tensors of all pairs, and so the chunks, are an 80th of the published ones."""
+    channels, (n_batch, n_class, n_query) = 16, (4, 5, 15)
+    monkeypatch.setattr(meta_filter, "PAIR_ELEMENTS", meta_filter.PAIR_ELEMENTS // 80)
+    torch.manual_seed(0)
+    module = MetaFilter(channels, groups=channels)
+    class_maps, query_maps = (
+        torch.randn(n_batch, n_class, channels, 11, 11),
+        torch.randn(n_batch, n_query, channels, 11, 11),
+    )
+    kernels = torch.randn(n_batch, n_class, channels)
+
+    def ours() -> Tensor:
+        return module.scores(module.prepare(class_maps), query_maps, kernels)
+
+    def published() -> Tensor:
+        return published_scores(module, class_maps, query_maps, kernels)
+
+    peaks = []
+    for scores in (ours, published):
+        leaves = [tensor.requires_grad_() for tensor in (class_maps, query_maps, kernels)]
+        peaks.append(_peak_bytes(lambda scores=scores: scores().square().mean().backward()))
+        for leaf in (*leaves, *module.parameters()):
+            leaf.grad = None
+    assert peaks[0] < peaks[1] / 3
+
+
+def _peak_bytes(work: Callable[[], None]) -> int:
+    """Most bytes that were allocated at one time while `work` ran, above those before."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        work()
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    now = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        now += event.nbytes()
+        peak = max(peak, now)
+    return peak

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sccan.attention.scaled_cosine import ScaledCosineAttention, scaled_cosine_attention
+from sccan.attention.scaled_cosine import (
+    ScaledCosineAttention,
+    fused_attention,
+    plain_attention,
+    scaled_cosine_attention,
+    unit,
+)
 from sccan.errors import InputError
 
 
@@ -74,3 +80,27 @@ def test_the_memory_holds_keys_of_length_one_beside_values() -> None:
 def test_channels_that_heads_cannot_share_are_refused() -> None:
     with pytest.raises(InputError, match="64 channels cannot be shared by 5 heads"):
         ScaledCosineAttention(64, heads=5)
+
+
+def test_one_fused_call_gives_the_numbers_and_gradients_of_plain_products() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(2, 3, 4, 5, 8)] * 3 + [(2, 3, 4, 7, 8)] * 2
+    parts = [torch.randn(shape, generator=generator) for shape in shapes]
+    parts[3] = unit(parts[3])
+    parts[3][0, 0, 0, 0] = 0  # a key of length zero
+    parts = [part.requires_grad_() for part in parts]
+    toward = torch.randn(shapes[0], generator=generator)
+    outs = [compute(*parts) for compute in (plain_attention, fused_attention)]
+    torch.testing.assert_close(outs[1], outs[0], rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad((out * toward).sum(), parts) for out in outs]
+    for got, want in zip(gradients[1], gradients[0], strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_lengths_are_taken_in_float32_under_autocast() -> None:
+    """In bf16 a sum of 1024 equal squares would stop growing at 256 of them."""
+    vectors = torch.full((3, 1024), 0.5, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = unit(vectors)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float().norm(dim=-1), torch.ones(3), rtol=0, atol=1e-3)

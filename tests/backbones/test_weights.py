@@ -1,7 +1,5 @@
-"""Weights from files: strict, explained, and nothing in them is ever run."""
+"""Weights into modules: strict, and explained."""
 
-import pickle
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,10 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import DeepStemResNet
 from sccan.backbones.small import SmallResNet
-from sccan.backbones.weights import load_strict, load_weights, read_state
+from sccan.backbones.weights import load_strict, load_weights
 from sccan.errors import InputError
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}
-
-
-class Danger:
-    """Unpickling this would create a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return open, (str(self.path), "w")
 
 
 def _published_backbone(depth: int) -> dict[str, Tensor]:
@@ -95,75 +83,8 @@ def test_long_lists_are_shortened() -> None:
         load_strict(nn.Linear(3, 2), {**STATE, **{f"a{i}": torch.zeros(1) for i in range(7)}}, source="file")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        STATE,
-        {"state_dict": STATE, "epoch": 3, "optimizer": {"state": {0: {"step": 1}}, "param_groups": [{"lr": 0.1}]}},
-        {"epoch": 3.5, "state_dict": {f"module.{name}": value for name, value in STATE.items()}},
-    ],
-    ids=["bare", "checkpoint", "parallel"],
-)
-@pytest.mark.parametrize("legacy", [False, True])
-def test_state_dicts_are_found(tmp_path: Path, content: dict[str, object], legacy: bool) -> None:
-    torch.save(content, tmp_path / "file.pth", _use_new_zipfile_serialization=not legacy)
-    state = read_state(tmp_path / "file.pth")
-    assert list(state) == list(STATE)
-    assert all(torch.equal(state[name], STATE[name]) for name in STATE)
-
-
 def test_safetensors_are_read(tmp_path: Path) -> None:
     safetensors.torch.save_file(STATE, tmp_path / "file.safetensors")
     module = nn.Linear(3, 2)
     load_weights(module, tmp_path / "file.safetensors")
     assert torch.equal(module.weight, STATE["weight"])
-
-
-def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
-    target = tmp_path / "written"
-    torch.save({"state_dict": STATE, "extra": Danger(target)}, tmp_path / "file.pth")
-    with pytest.raises(InputError, match="never run; save its state dict alone"):
-        read_state(tmp_path / "file.pth")
-    assert not target.exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.pth", b"", "is empty"),
-        ("a.pth", b"\n<!DOCTYPE html><html>Sign in</html>", "is a web page, not weights"),
-        ("a.safetensors", b"<html>Sign in</html>", "is a web page, not weights"),
-        ("a.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a pointer of Git LFS"),
-        ("a.pth", b"PK\x03\x04 and no end", "is cut short"),
-        ("a.pth", b"\x89PNG\r\n", "is no file written by torch.save"),
-        ("a.pth", b"\x80\x02", "cannot be read as weights"),
-        ("a.pth", pickle.dumps({"weight": [1.0]}, protocol=2), "cannot be read as weights|never run"),
-        ("a.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{", "cannot be read as weights"),
-    ],
-)
-def test_files_that_are_no_weights_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=message) as caught:
-        read_state(tmp_path / name)
-    assert "\n" not in str(caught.value)
-    assert name in str(caught.value)
-
-
-def test_files_cut_short_archives_and_missing_files_are_named(tmp_path: Path) -> None:
-    torch.save({"weight": torch.zeros(5000)}, tmp_path / "whole.pth")
-    (tmp_path / "half.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:9000])
-    with pytest.raises(InputError, match="is cut short"):
-        read_state(tmp_path / "half.pth")
-    with zipfile.ZipFile(tmp_path / "zip.pth", "w") as archive:
-        archive.writestr("weights/readme.txt", "hello")
-    with pytest.raises(InputError, match=r"archive of something else \(weights/readme.txt\); unpack it"):
-        read_state(tmp_path / "zip.pth")
-    with pytest.raises(InputError, match="do not exist"):
-        read_state(tmp_path / "none.pth")
-
-
-@pytest.mark.parametrize("content", [torch.zeros(3), {"epoch": 3}, {"state_dict": {"epoch": 3}}, {}])
-def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "file.pth")
-    with pytest.raises(InputError, match="holds no state dict"):
-        read_state(tmp_path / "file.pth")

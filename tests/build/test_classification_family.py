@@ -10,52 +10,18 @@ from sccan.build.classification import build_classifier
 from sccan.build.classification_models import NAME_TABLES
 from sccan.build.classification_testing import load_classifier
 from sccan.classification.base_tasks import LEARNED_WEIGHTS
-from sccan.classification.data.pictures import SPLITS
-from sccan.classification.data.prepared import write_prepared
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
 from sccan.config import load_config
-from sccan.engine.optimizers import OptimizerSettings, rate
 from sccan.errors import InputError
-from tests.classification.made_up import made_up_pictures
+from tests.classification.noise_run import noise_options
 
-SIZES = (7, 9, 8, 7, 10, 12)
 METHODS = ("amtnet", "cecnet", "spatialformer", "tsf")
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    splits = {split: made_up_pictures(SIZES[: 6 - n], (20, 20), split, split) for n, split in enumerate(SPLITS)}
-    write_prepared(folder, splits, {"name": "noise", "class_list": ""})
-    return folder
-
-
 def _options(root: Path, out: Path, *more: str) -> list[str]:
-    settings = {
-        "DATA.ROOT": root,
-        "DATA.NAME": "noise",
-        "DATA.CLASS_LIST": "",
-        "DATA.WORKERS": 0,
-        "OUTPUT": out,
-        "DEVICE": "cpu",
-        "BACKBONE.RESNET12.STEM": 4,
-        "BACKBONE.RESNET12.WIDTHS": "(4, 4, 6, 8)",
-        "BACKBONE.RESNET12_POOLED.WIDTHS": "(4, 4, 6, 8)",
-        "PICTURE.SIZE": "(20, 20)",
-        "PICTURE.PAD": 2,
-        "EPISODE.WAYS": 3,
-        "EPISODE.QUERIES": 4,
-        "EPISODE.TRAIN_QUERIES": 2,
-        "TRAIN.EPOCHS": 1,
-        "TRAIN.EPISODES_PER_EPOCH": 4,
-        "TRAIN.BATCH_SIZE": 2,
-        "VALIDATE.EPISODES": 3,
-        "VALIDATE.EVERY": 1.0,
-        "TEST.EPISODES": 4,
-        "TEST.BATCH_SIZE": 2,
-    }
-    return [str(word) for pair in settings.items() for word in pair] + list(more)
+    square = ("PICTURE.SIZE", "(20, 20)", "PICTURE.PAD", "2")
+    return noise_options(root, out, *square, "TRAIN.EPOCHS", "1", "VALIDATE.EVERY", "1.0", "TEST.EPISODES", "4", *more)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -104,19 +70,6 @@ def test_every_method_takes_every_backbone_and_published_checkpoints(
     assert torch.equal(loaded.tasks.classifier.weight, source.tasks.classifier.weight)
     with torch.inference_mode():
         assert torch.isfinite(next(iter(loaded.eval().encode(torch.randn(2, 3, 36, 36)).maps.values()))).all()
-
-
-def test_rates_are_those_of_the_published_table() -> None:
-    cfg = load_config("config/miniimagenet/tsf_resnet12_5w1s.yaml")
-    node = cfg.OPTIM.model
-    settings = OptimizerSettings(
-        lr=node.LR, schedule=node.SCHEDULE, milestones=node.MILESTONES, shares=node.SHARES, nesterov=node.NESTEROV
-    )
-    total = cfg.TRAIN.EPOCHS * 300
-    bounds = {0: 0.05, 19: 0.05, 20: 0.1, 89: 0.1, 90: 0.006, 99: 0.006, 100: 0.0012, 110: 0.00024, 119: 0.00024}
-    for epoch, want in bounds.items():
-        for step in (epoch * 300 + 1, epoch * 300 + 300):
-            assert rate(settings, step, total) == pytest.approx(want)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ def made_up_pictures(
     return ArrayPictures(images.astype(np.uint8), labels, [f"{prefix}{n}" for n in range(len(sizes))], title=title)
 
 
+def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Bytes [height, width, 3]."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
 def small_can(map_size: tuple[int, int] = (2, 3), **settings: object) -> CAN:
     """CAN with a backbone of a few channels; pictures of 20 x 40 have maps of 2 x 3."""
     torch.manual_seed(0)

@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sccan.classification.metric_fusion import AdaptiveMetrics, MetricScores, RelationNetwork, divergence
+from sccan.classification.metric_fusion import (
+    PUBLISHED_MOMENTUM,
+    AdaptiveMetrics,
+    MetricScores,
+    RelationNetwork,
+    divergence,
+)
 
 
 def _random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -26,18 +32,32 @@ def test_the_relation_network_sees_class_and_patch_side_by_side(training: bool) 
             for n in range(3)
         ]
     )  # [30, 6, 8]
-    maps = pairs.transpose(1, 2).unsqueeze(-1)
-    layers = torch.nn.Sequential(
-        network.first, network.first_norm, torch.nn.ReLU(), network.second, network.second_norm, torch.nn.ReLU()
-    )
-    want = network.last(layers(maps)).view(2, 5, 3, 6)
-    torch.testing.assert_close(network(classes, patches), want, atol=1e-5, rtol=1e-4)
+    maps = pairs.transpose(1, 2).unsqueeze(-1)  # [30, 8, 6, 1]
+    for layer, norm in ((network.first, network.first_norm), (network.second, network.second_norm)):
+        statistics = (None, None) if training else (norm.running_mean, norm.running_var)
+        maps = F.relu(F.batch_norm(layer(maps), *statistics, norm.weight, norm.bias, training))
+    want = network.last(maps).view(2, 5, 3, 6)
+    torch.testing.assert_close(network(classes.unsqueeze(1), patches.unsqueeze(2)), want, atol=1e-5, rtol=1e-4)
+
+
+def test_running_statistics_are_averages_and_as_published_those_of_the_last_batch() -> None:
+    for momentum in (None, PUBLISHED_MOMENTUM):
+        torch.manual_seed(0)
+        network = RelationNetwork(4).train() if momentum is None else RelationNetwork(4, momentum=momentum).train()
+        rows = []
+        for seed in range(2):
+            classes, patches = _random(2, 1, 3, 4, seed=seed), _random(2, 5, 1, 6, 4, seed=seed + 2)
+            network(classes, patches)
+            pairs = torch.cat([classes.unsqueeze(3).expand(2, 5, 3, 6, 4), patches.expand(2, 5, 3, 6, 4)], dim=-1)
+            rows.append(F.conv2d(pairs.reshape(-1, 8, 1, 1), network.first.weight, network.first.bias).mean((0, 2, 3)))
+        want = rows[1] if momentum else 0.9 * 0.1 * rows[0] + 0.1 * rows[1]
+        torch.testing.assert_close(network.first_norm.running_mean, want, atol=1e-5, rtol=0)
 
 
 def test_cosine_and_euclidean_by_hand() -> None:
     for summed, channels in ((False, 2), (True, 1)):
         metrics = AdaptiveMetrics(2, scale=10.0, summed=summed)
-        scores = metrics(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]), torch.tensor([[[[0.6, 0.8], [0.0, 0.0]]]]))
+        scores = metrics(torch.eye(2)[None, None], torch.tensor([[[[[0.6, 0.8], [0.0, 0.0]]]]]))
         torch.testing.assert_close(scores.cosine, torch.tensor([[[[6.0, 0.0], [8.0, 0.0]]]]))
         want = torch.tensor([[[[-8.0, -10.0], [-4.0, -10.0]]]]) / channels
         torch.testing.assert_close(scores.euclidean, want)

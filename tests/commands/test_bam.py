@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sccan.commands import test, test_gfss, train, visualize
+from sccan.commands import evaluate_miou, test, test_gfss, train, visualize
 from sccan.engine.checkpoint import read_header, read_state
+from sccan.segmentation.tau import GRID
 from tests.commands.conftest import Tiny
 
 BASE, BAM = "config/shapes/shapes_split0_pspnet.yaml", "config/shapes/shapes_split0_bam.yaml"
@@ -68,6 +69,21 @@ def test_bam_is_tested_like_any_method_with_its_baselines(tiny: Tiny, base: Path
     record = json.loads((tmp_path / "results.json").read_text())
     assert (record["method"].lower(), record["episodes"]) == ("bam", [7, 7])
     assert {entry["name"] for entry in record["baselines"]} >= {"all foreground", "prior mask, tuned"}
+    parts = {entry["name"]: entry for entry in record["parts"]}
+    assert set(parts) == {"meta learner alone", "base learner alone"}
+    assert parts["base learner alone"]["fb_iou"] is None
+    assert 0 <= parts["meta learner alone"]["miou"]["mean"] <= 1
+    assert "meta learner alone" in (tmp_path / "results.txt").read_text()
+
+
+def test_stored_predictions_of_bam_are_its_ensembles(tiny: Tiny, base: Path, bam: Path, tmp_path: Path) -> None:
+    argv = bam_argv(tiny, base, "TEST.SEEDS", "[3]", "TEST.BASELINES", "False")
+    assert test.main(["--save-predictions", "--out", str(tmp_path), *argv]) == 0
+    want = json.loads((tmp_path / "results.json").read_text())["miou"]["mean"]
+    manifest, scores = tmp_path / "episodes_seed3.jsonl", tmp_path / "scores.json"
+    files = ["--manifest", str(manifest), "--predictions", str(tmp_path / "predictions/seed3"), "--json", str(scores)]
+    assert evaluate_miou.main([*files, *argv]) == 0
+    assert json.loads(scores.read_text())["miou"] == want
 
 
 def test_the_base_learner_is_scored_over_base_classes(tiny: Tiny, base: Path, capsys) -> None:
@@ -94,6 +110,23 @@ def test_the_generalised_test_scores_base_and_novel_classes(
     assert first["base"] == pytest.approx(sum(first["per_class"][str(n)] for n in range(6, 21)) / 15)
     assert record["means"]["total"]["mean"] == pytest.approx(sum(s["scores"]["total"] for s in record["seeds"]) / 2)
     assert "novel" in capsys.readouterr().out
+
+
+def test_a_threshold_may_be_chosen_on_base_classes(
+    tiny: Tiny, base: Path, bam: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = bam_argv(tiny, base, "TEST.EPISODES", "9", "TEST.SEEDS", "[1]", "TEST.CALIBRATION_EPISODES", "9")
+    assert test_gfss.main(["--tau", "auto", "--out", str(tmp_path), *argv]) == 0
+    record = json.loads((tmp_path / "results.json").read_text())
+    assert record["tau"] in GRID
+    assert record["tau_from"] == "base classes"
+    assert f"threshold {record['tau']}, chosen on base classes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tau", ["1.5", "half"])
+def test_a_threshold_that_is_none_is_refused(tiny: Tiny, refusal, tau: str) -> None:
+    line = refusal(test_gfss.main, ["--tau", tau, *tiny.argv(config=BAM)])
+    assert f"--tau is {tau}, expected a probability from 0 up to 1, or auto" in line
 
 
 def test_two_processes_print_the_digits_of_one(tiny: Tiny, base: Path, bam: Path, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import torch
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.evaluate import evaluate
 from sccan.engine.run import open_run
+from sccan.engine.sharing import share_of, shared_features
 from sccan.engine.train import TrainSettings, train
+from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from tests.engine.toy import RECIPE, ToyMethod, ToySource, ToyTask, cpu, toy_score
 
@@ -62,9 +64,23 @@ def two(folder: Path) -> None:
             "main_first": _main_first(folder, runtime),
             "evaluated": evaluate(ToyMethod(), ToySource(7), toy_score, runtime=runtime, batch_size=2),
             "one_episode": evaluate(ToyMethod(), ToySource(1), toy_score, runtime=runtime),
+            "shared": {str(layout): _shared(runtime, layout) for layout in (0, 1)},
         }
         found |= _two_train(folder, runtime)
         torch.save(found, folder / f"rank{runtime.rank}.pt")
+
+
+def _shared(runtime: Runtime, layout: int) -> dict[str, torch.Tensor]:
+    """Features of five pictures, of which each process made its share."""
+    order = (torch.contiguous_format, torch.channels_last)[layout]
+
+    def made(number: int) -> Features:
+        return Features({"map": torch.full((1, 3, 4, 5), float(number)).contiguous(memory_format=order)}, (8, 10))
+
+    numbers = [7, 3, 9, 4, 6]
+    found = shared_features({n: made(n) for n in share_of(numbers, runtime)}, numbers, runtime)
+    assert all(found[n].maps["map"].is_contiguous(memory_format=order) for n in numbers)
+    return {str(n): found[n].maps["map"] for n in found}
 
 
 def _main_first(folder: Path, runtime: Runtime) -> bool:

@@ -30,6 +30,21 @@ def test_the_ranks_share_the_first_items_and_drop_the_incomplete_rest(
     assert {own.steps_per_epoch for own in dealt} == {n_items // (batch_size * world_size)}
 
 
+@given(n_items=st.integers(1, 60), batch_size=st.integers(1, 7), world_size=st.integers(1, 3))
+def test_the_rest_can_be_kept_and_is_shared(n_items: int, batch_size: int, world_size: int) -> None:
+    dealt = [
+        Batches(Keys(), n_items, list, batch_size=batch_size, rank=rank, world_size=world_size, keep_rest=True)
+        for rank in range(world_size)
+    ]
+    (steps,) = {own.steps_per_epoch for own in dealt}
+    parts = [list(own(2, 0)) for own in dealt]
+    assert all(len(own) == steps and all(own) for own in parts)  # as many batches everywhere, none empty
+    seen = sorted(number for own in parts for batch in own for _, number in batch)
+    rest = n_items % (batch_size * world_size)
+    assert seen == list(range(n_items if rest >= world_size else n_items - rest))
+    assert [list(own(2, steps - 1)) for own in dealt] == [own[-1:] for own in parts] or not steps
+
+
 def test_starting_later_gives_the_rest_of_the_same_batches() -> None:
     own = batches(23, 4, rank=1, world_size=2)
     assert list(own(3, 1)) == list(own(3, 0))[1:]

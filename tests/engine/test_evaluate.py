@@ -1,5 +1,6 @@
 """Evaluation: the same rows whatever the cache, the workers and the processes; each picture encoded once."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 from torch import nn
 
 from sccan.engine.evaluate import encode_all, evaluate
+from sccan.engine.feature_files import FeatureFiles
 from sccan.engine.modes import evaluation_mode
+from sccan.episodes.episode import EpisodeSpec
 from sccan.errors import InputError
 from tests.engine.toy import DEVICES, ToyMethod, ToySource, cpu, on, toy_picture, toy_score
 
@@ -83,6 +86,70 @@ def test_pictures_encoded_together_agree_to_rounding() -> None:
     assert (rows[:, 4] - alone[:, 4]).abs().max() < 1e3  # of 1e6 per unit of logits, summed
 
 
+class RepeatedSupport(ToySource):
+    """Episodes of which several have the same class and support, far apart in the plan."""
+
+    def __init__(self, episodes: int) -> None:
+        super().__init__(episodes)
+        classes, supports = [(1,), (2,), (1,)], [((0, 1),), ((0, 1),), ((2, 0),)]
+        for place, spec in enumerate(self.specs):
+            kind = place % 3
+            self.specs[place] = EpisodeSpec(spec.number, classes[kind], supports[kind], ((3 + place % 2,),))
+
+
+class Counting(ToyMethod):
+    """Counts the support sets it is conditioned on and the queries it predicts."""
+
+    def __init__(self) -> None:
+        super().__init__(plain=True)
+        self.conditioned, self.predicted = 0, 0
+
+    def condition(self, support: Any, labels: torch.Tensor) -> torch.Tensor:
+        self.conditioned += len(labels)
+        return super().condition(support, labels)
+
+    def predict(self, query: Any, state: torch.Tensor) -> torch.Tensor:
+        self.predicted += query.maps["map"].shape[:2].numel()
+        return super().predict(query, state)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 20])
+def test_a_support_set_that_returns_is_learned_once(batch_size: int) -> None:
+    method, source = Counting(), RepeatedSupport(11)
+    rows = run(source, method, batch_size=batch_size, cache_bytes=2 * ENTRY_BYTES)
+    assert method.conditioned <= (3 if batch_size == 1 else 7)
+    assert method.predicted == 11
+    expected = []
+    plain = ToyMethod(plain=True).eval()
+    for spec in source.specs:
+        pictures = {number: source.load(number) for number in spec.pictures}
+        features = {n: plain.encode(p.image[None]) for n, p in pictures.items()}
+        expected.append(toy_score(plain(source.assemble([spec], pictures, features)), [spec], pictures))
+    assert torch.equal(rows[:, :4], torch.cat(expected)[:, :4])
+    assert (rows[:, 4] - torch.cat(expected)[:, 4]).abs().max() < 1e3  # of 1e6 per unit of logits, summed
+
+
+def test_a_method_with_a_forward_of_its_own_runs_as_a_whole() -> None:
+    class Doubled(Counting):
+        def forward(self, episode: Any) -> torch.Tensor:
+            return 2 * super().forward(episode)
+
+    got: list[torch.Tensor] = []
+    for method in (Counting(), Doubled()):
+        run(RepeatedSupport(5), method, sink=lambda specs, pictures, outputs: got.append(outputs))
+    assert method.conditioned == 5
+    assert all(torch.equal(2 * once, twice) for once, twice in zip(got[:5], got[5:], strict=True))
+
+
+def test_features_on_a_disk_give_the_same_rows_without_encoding(tmp_path: Path) -> None:
+    expected = run(ToySource(9))
+    for budget, encoded in ((0, 6), (2 * 480, 6), (1 << 20, 4), (1 << 20, 0)):
+        method = ToyMethod()
+        files = FeatureFiles(tmp_path, lambda number: f"{number:04x}", budget_bytes=budget)
+        assert torch.equal(run(ToySource(9), method, files=files), expected)
+        assert len(method.encoded) == encoded
+
+
 def test_known_features_are_not_computed_again() -> None:
     method = ToyMethod()
     known = encode_all(method, toy_picture, [0, 1, 2, 3], device=torch.device("cpu"))
@@ -134,7 +201,7 @@ def test_rows_do_not_depend_on_where_features_are_kept(device: str, store: torch
 def test_the_sink_gets_every_batch() -> None:
     got = []
     run(ToySource(5), batch_size=2, sink=lambda specs, pictures, outputs: got.append((specs, pictures, outputs)))
-    assert [[spec.number for spec in specs] for specs, _, _ in got] == [[0, 1], [2, 3], [4]]
+    assert [[spec.number for spec in specs] for specs, _, _ in got] == [[0, 3], [1, 4], [2]]  # class by class
     for specs, pictures, outputs in got:
         assert outputs.shape == (len(specs), 1, 2, 12, 10)
         assert {number for spec in specs for number in spec.pictures} == set(pictures)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sccan.episodes.ways import (
     ClassPictures,
     EpisodeShape,
+    PicturePlan,
     PublishedGenerator,
     PublishedWayPlan,
     WayPlan,
@@ -134,3 +135,16 @@ def test_a_shape_without_sense_is_refused(shape: tuple[int, int, int], line: str
 def test_a_plan_without_episodes_is_refused(make: type) -> None:
     with pytest.raises(InputError, match="plan of 0 episodes"):
         make(_pictures(9, 9), EpisodeShape(2, 1, 1), n_episodes=0, seed=1)
+
+
+def test_a_plan_of_pictures_shows_each_once_per_epoch_in_new_orders() -> None:
+    pictures = _pictures(4, 7, 5)
+    plan = PicturePlan(pictures, seed=3)
+    shown = [[(spec.classes[0], spec.query[0][0]) for spec in plan.episodes(epoch)] for epoch in (0, 1)]
+    every = [(number, picture) for number, listed in pictures.per_class.items() for picture in listed.tolist()]
+    assert [sorted(epoch) for epoch in shown] == [every, every]
+    assert shown[0] != shown[1]
+    assert shown[0] != every
+    again = PicturePlan(pictures, seed=3)
+    assert [again.episode(1, n) for n in (7, 2)] == [plan.episode(1, n) for n in (7, 2)]
+    assert plan.episode(1, 2).support == ((),)

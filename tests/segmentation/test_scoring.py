@@ -11,6 +11,7 @@ from PIL import Image
 from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError
+from sccan.segmentation.data.palette import label_palette
 from sccan.segmentation.data.pictures import Picture, PictureStore
 from sccan.segmentation.data.transforms import KeepAspect, SquareResize
 from sccan.segmentation.iou import count_labels, rows_at_threshold
@@ -22,7 +23,6 @@ from sccan.segmentation.scoring import (
     LogitScore,
     OnLabelSquare,
     PredictionSink,
-    label_palette,
     on_square,
     predict,
     prediction_path,

@@ -69,7 +69,8 @@ def test_batches_hold_the_features_and_masks_of_the_plans_pictures(
     matches = []
     for number in loader.numbers(spec.query[0]):
         view = loader.load(number)
-        same = torch.allclose(method.encode(view.image[None]).maps["layer3"], batch.query_features.maps["layer3"][0])
+        maps = method.encode(view.image[None]).maps["layer3"]  # views are encoded with folded norms: other rounding
+        same = torch.allclose(maps, batch.query_features.maps["layer3"][0], atol=2e-5 * float(maps.abs().max()))
         mask = class_mask(view.label.numpy(), spec.classes[0])
         matches.append(same and np.array_equal(mask, batch.query_labels[0, 0].numpy()))
     assert sum(matches) == 1

@@ -26,6 +26,7 @@ PICKLE_NAMES: Mapping[str, Sequence[str]] = {
         "mini-imagenet-cache-train.pkl",
         "train_images_png.pkl",
         "train_images.npz",
+        "few-shot-train.npz",
         "CIFAR_FS_train.pickle",
         "FC100_train.pickle",
         "train.pickle",
@@ -36,6 +37,7 @@ PICKLE_NAMES: Mapping[str, Sequence[str]] = {
         "mini-imagenet-cache-validation.pkl",
         "val_images_png.pkl",
         "val_images.npz",
+        "few-shot-val.npz",
         "CIFAR_FS_val.pickle",
         "FC100_val.pickle",
         "val.pickle",
@@ -45,6 +47,7 @@ PICKLE_NAMES: Mapping[str, Sequence[str]] = {
         "mini-imagenet-cache-test.pkl",
         "test_images_png.pkl",
         "test_images.npz",
+        "few-shot-test.npz",
         "CIFAR_FS_test.pickle",
         "FC100_test.pickle",
         "test.pickle",
@@ -147,10 +150,8 @@ def _cut_grid(path: Path) -> np.ndarray:
 def _from_file(path: Path, split: str, list_name: str, *, swap: bool) -> Pictures:
     """A split from its one file, whose content says which form it is."""
     if path.suffix == ".npz":
-        labels, names = _labels_beside(path, split)
-        return ArrayPictures(
-            _npz_images(path), labels, names or _made_up(labels), title=str(path), named=bool(names), swap=swap
-        )
+        images, labels, names = _from_npz(path, split)
+        return ArrayPictures(images, labels, names or _made_up(labels), title=str(path), named=bool(names), swap=swap)
     content = read_pickle(path)
     if isinstance(content, list):
         return _from_png_list(content, path, split)
@@ -216,12 +217,17 @@ def _labels_beside(path: Path, split: str) -> tuple[np.ndarray, list[str]]:
     return labels, [] if words is None else [as_text(words[number]) for number in numbers]
 
 
-def _npz_images(path: Path) -> np.ndarray:
+def _from_npz(path: Path, split: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Pictures, labels, names of tieredImageNet (``images``, labels beside) or TasNet (``features``, ``targets``)."""
     try:
         with np.load(path, allow_pickle=False) as stored:
+            if {"features", "targets"} <= set(stored.files):
+                return stored["features"], _dense(stored["targets"])[0], []
             if "images" not in stored.files:
-                raise InputError(f"{path} holds {', '.join(stored.files)}; expected the array images")
-            return _images(stored["images"], path)
+                raise InputError(
+                    f"{path} holds {', '.join(stored.files)}; expected the array images, or features and targets"
+                )
+            return stored["images"], *_labels_beside(path, split)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):
             raise

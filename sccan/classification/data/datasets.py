@@ -9,6 +9,7 @@ from pathlib import Path
 from sccan.classification.data.array_formats import PICKLE_NAMES, read_cifar_archive, read_grids, read_pickles
 from sccan.classification.data.class_lists import check_class_list, check_overlap
 from sccan.classification.data.file_formats import (
+    has_class_folders,
     read_class_folders,
     read_csv_lists,
     read_cub,
@@ -17,6 +18,7 @@ from sccan.classification.data.file_formats import (
 )
 from sccan.classification.data.pictures import SPLITS, Pictures
 from sccan.classification.data.prepared import INDEX, is_prepared, read_index, read_prepared
+from sccan.classification.data.toolkit_formats import read_libfewshot, read_torchmeta
 from sccan.errors import InputError
 
 CIFAR_LISTS = ("cifar-fs", "fc100")
@@ -90,6 +92,18 @@ FORMS: tuple[Form, ...] = (
         lambda s: _any_file(s, *(f"{split}.csv" for split in SPLITS)),
         lambda s: read_csv_lists(s.root, s.imagenet),
     ),
+    Form(
+        "LibFewShot's memory files",
+        lambda s: _any_file(s, *(f"{split}.pth" for split in SPLITS)),
+        lambda s: read_libfewshot(s.root),
+        direct=False,
+    ),
+    Form(
+        "torchmeta's hdf5 files",
+        lambda s: _any_file(s, *(f"{split}_data.hdf5" for split in SPLITS)),
+        lambda s: read_torchmeta(s.root),
+        direct=False,
+    ),
     Form("text lists", lambda s: _any_file(s, "splits/bertinetto/*.txt"), lambda s: read_text_lists(s.root)),
     Form(
         "JSON lists",
@@ -98,7 +112,7 @@ FORMS: tuple[Form, ...] = (
     ),
     Form(
         "class folders",
-        lambda s: any((s.root / split).is_dir() for split in SPLITS),
+        lambda s: has_class_folders(s.root) or has_class_folders(s.root / "images"),
         lambda s: read_class_folders(s.root),
     ),
 )

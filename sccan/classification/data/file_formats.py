@@ -25,9 +25,17 @@ RAVI_NAME = re.compile(r"(n\d{8})(\d{8})\.\w+")
 def read_class_folders(root: Path) -> Splits:
     """``ROOT/{train,val,test}/CLASS/*``: labels follow the sorted folder names, pictures the sorted file names.
 
+    The three may lie in a folder ``images`` (DMF's CIFAR-FS).
+
     Raises InputError: a class folder without pictures.
     """
-    return {split: read_class_folder(root / split) for split in SPLITS if (root / split).is_dir()}
+    base = next(base for base in (root, root / "images") if has_class_folders(base))
+    return {split: read_class_folder(base / split) for split in SPLITS if (base / split).is_dir()}
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Whether there is a folder of at least one split."""
+    return any((folder / split).is_dir() for split in SPLITS)
 
 
 def read_class_folder(folder: Path, *, names: Sequence[str] = ()) -> FilePictures:
@@ -198,6 +206,11 @@ def _read_csv(table: Path) -> list[tuple[str, str]]:
         columns = (0, 1)
     elif header[:2] == ["class_name", "image_name"]:
         columns = (1, 0)
+    elif header[:2] == ["filename", "class"]:
+        raise InputError(
+            f"{table} is a list of the older miniImageNet split (Vinyals et al.), which has other classes; results are "
+            "comparable on the lists of Ravi and Larochelle alone (header filename,label)"
+        )
     else:
         raise InputError(
             f"{table} begins with {','.join(header)!r}, expected 'filename,label' or 'class_name,image_name'"

@@ -1,6 +1,6 @@
-"""Reading pickles that hold data only: numbers, text, plain containers and numpy arrays of numbers.
+"""Reading pickles that hold data only: numbers, text, plain containers, numpy arrays of numbers, Pillow's pictures.
 
-A pickle is a program. This reader runs none of what it may name: the few names that numpy's arrays need stand for
+A pickle is a program. This reader runs none of what it may name: the few names that arrays and pictures need stand for
 functions of ours, which only collect shape, type and bytes, and every other name is refused and reported.
 """
 
@@ -79,6 +79,16 @@ class _Array:
         self.value = _from_bytes(data, kind, shape, "F" if fortran else "C")
 
 
+class _Picture(_Array):
+    """What a pickle says of a picture of Pillow: facts, mode, size, palette and bytes."""
+
+    def __setstate__(self, state: Any) -> None:
+        mode, (width, height), data = as_text(state[1]), state[2], state[4]
+        if mode != "RGB":
+            raise pickle.UnpicklingError(f"a picture of mode {mode!r}; RGB is expected")
+        self.value = _from_bytes(data, _DataType("u1"), (height, width, 3), "C")
+
+
 def _from_bytes(data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
     if isinstance(data, str):  # bytes of Python 2, or those a Python 3 pickle spells as text
         data = data.encode("latin1")
@@ -135,6 +145,7 @@ ADMITTED: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _Array,
     ("_codecs", "encode"): _encode,
     ("collections", "OrderedDict"): dict,
+    ("PIL.Image", "Image"): _Picture,
     **{(module, "bytes"): _bytes for module in ("builtins", "__builtin__")},
     **{(module, "bytearray"): _bytearray for module in ("builtins", "__builtin__")},
     **{(module, "set"): set for module in ("builtins", "__builtin__")},

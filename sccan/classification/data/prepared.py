@@ -1,6 +1,7 @@
 """The safe layout that every format is converted to once: arrays of bytes to be mapped into memory, and a JSON index.
 
-    dataset.json            what it is: splits, classes, numbers of pictures, sizes of the files, where it came from
+    dataset.json            what it is: splits, classes, numbers of pictures, sizes of the files, where it came from,
+                            smallest and largest height and width of the original pictures, resize and its filter
     SPLIT.images.npy        uint8 [n, h, w, 3], where all pictures are of one size; or
     SPLIT.bytes.npy         the encoded pictures one after another, and
     SPLIT.offsets.npy       int64 [n + 1], where each begins
@@ -14,6 +15,7 @@ Letters: n pictures, h w picture size.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,28 +41,33 @@ def write_prepared(
         facts: what else the index should say: name, class list, source, remarks.
         resize: bring every picture to this size; by default arrays stay arrays, and files stay as they are encoded.
 
-    Raises InputError: a picture that cannot be decoded, or a folder that cannot be written.
+    Raises InputError: a picture that cannot be decoded, or a folder that cannot be written; nothing is left behind.
     """
-    described = {}
-    for split, pictures in splits.items():
+    written: list[Path] = []
+    is_new = not folder.exists()
+    try:
+        described = {}
+        for split, pictures in splits.items():
+            sizes: set[tuple[int, ...]] = set()
+            files = _write_split(folder, split, pictures, resize, sizes)
+            written += files
+            described[split] = {
+                "pictures": len(pictures),
+                "classes": list(pictures.class_names),
+                "named": pictures.named,
+                "original_sizes": [min(sizes, key=math.prod), max(sizes, key=math.prod)],
+                "files": {path.name: path.stat().st_size for path in files},
+            }
+        preprocessing = None
         if resize is not None:
-            files = _write_array(folder, split, pictures, resize)
-        elif isinstance(pictures, ArrayPictures):
-            files = _write_array(folder, split, pictures, None)
-        else:
-            files = _write_encoded(folder, split, pictures)
-        files.append(_save(folder / f"{split}.labels.npy", pictures.labels))
-        names = None if isinstance(pictures, ArrayPictures) else list(pictures.names)
-        if names is not None:
-            files.append(write_json(folder / f"{split}.names.json", names))
-        described[split] = {
-            "pictures": len(pictures),
-            "classes": list(pictures.class_names),
-            "named": pictures.named,
-            "files": {path.name: path.stat().st_size for path in files},
-        }
-    preprocessing = None if resize is None else {"size": list(resize.size), "filter": resize.filter}
-    write_json(folder / INDEX, {"format": FORMAT, **facts, "resized": preprocessing, "splits": described})
+            preprocessing = {"size": list(resize.size), "filter": resize.filter, "square": resize.square}
+        write_json(folder / INDEX, {"format": FORMAT, **facts, "resized": preprocessing, "splits": described})
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def is_prepared(folder: Path) -> bool:
@@ -116,27 +123,44 @@ def _load(path: Path, *, mapped: bool = True) -> np.ndarray:
         raise InputError(f"{path} cannot be read ({error}); prepare the data again") from error
 
 
-def _write_array(folder: Path, split: str, pictures: Pictures, resize: FixedTransform | None) -> list[Path]:
+def _write_split(
+    folder: Path, split: str, pictures: Pictures, resize: FixedTransform | None, sizes: set[tuple[int, ...]]
+) -> list[Path]:
+    """The files of a split; heights and widths of its pictures are added to `sizes`."""
+    if resize is not None or isinstance(pictures, ArrayPictures):
+        files = _write_array(folder, split, pictures, resize, sizes)
+    else:
+        files = _write_encoded(folder, split, pictures, sizes)
+    files.append(_save(folder / f"{split}.labels.npy", pictures.labels))
+    if not isinstance(pictures, ArrayPictures):
+        files.append(write_json(folder / f"{split}.names.json", list(pictures.names)))
+    return files
+
+
+def _write_array(
+    folder: Path, split: str, pictures: Pictures, resize: FixedTransform | None, sizes: set[tuple[int, ...]]
+) -> list[Path]:
     path = folder / f"{split}.images.npy"
     size = resize.size if resize is not None else pictures.read(0).shape[:2]
     with written_beside(path) as beside:
         array = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=(len(pictures), *size, 3))
         for number in tqdm(range(len(pictures)), desc=split, unit=" pictures", disable=None):
             picture = pictures.read(number)
+            sizes.add(picture.shape[:2])
             array[number] = picture if resize is None else resize.pixels(picture)
         array.flush()
         del array
     return [path]
 
 
-def _write_encoded(folder: Path, split: str, pictures: Pictures) -> list[Path]:
+def _write_encoded(folder: Path, split: str, pictures: Pictures, sizes: set[tuple[int, ...]]) -> list[Path]:
     path = folder / f"{split}.bytes.npy"
-    sizes = []
+    lengths = []
     for number in tqdm(range(len(pictures)), desc=f"{split}: reading", unit=" pictures", disable=None):
         data = _encoded(pictures, number)
-        decode_picture(data, f"picture {pictures.names[number]} of {pictures.title}")
-        sizes.append(len(data))
-    offsets = np.cumsum([0, *sizes])
+        sizes.add(decode_picture(data, f"picture {pictures.names[number]} of {pictures.title}").shape[:2])
+        lengths.append(len(data))
+    offsets = np.cumsum([0, *lengths])
     with written_beside(path) as beside:
         array = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=(int(offsets[-1]),))
         for number in tqdm(range(len(pictures)), desc=f"{split}: writing", unit=" pictures", disable=None):

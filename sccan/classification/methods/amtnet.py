@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccan.attention.pairs import Pairs
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseLogits, BaseTasks, TaskSettings, base_class_ids
-from sccan.classification.heads import class_means, full_precision, map_tokens, ways_of
+from sccan.classification.base_tasks import BaseLogits, TaskSettings, base_class_ids
+from sccan.classification.heads import full_precision, map_tokens, patch_cosines, true_pair_maps
 from sccan.classification.losses import map_focal_loss
+from sccan.classification.methods.patch_proto import PatchProto
 from sccan.classification.metric_fusion import AdaptiveMetrics, MetricScores, divergence
 from sccan.episodes.episode import Episode, Features
-from sccan.method import Method
 
 HEAD = "similarity_res_func."
 RELATION = f"{HEAD}relation_module."
@@ -89,7 +90,7 @@ class AMTNetOutputs:
     teacher: AMTNetOutputs | None = None
 
 
-class AMTNet(Method):
+class AMTNet(PatchProto):
     """Three metrics are learned together, each with a loss of its own, and their predictions are fused.
 
     The adaptive weights of the fusion are trained here, on the loss of the fused prediction alone; published, they
@@ -110,6 +111,7 @@ class AMTNet(Method):
         summed: bool = False,
         momentum: float = 0.1,
         regularisation: Regularisation | None = None,
+        cross: nn.Module | None = None,
         tasks: TaskSettings | None = None,
         stage: str = "layer4",
     ) -> None:
@@ -124,17 +126,16 @@ class AMTNet(Method):
             summed: Euclidean distances summed over channels (published: averaged).
             momentum: of the relation network's norms (published: 1).
             regularisation: None: without.
+            cross: see `PatchProto`.
             tasks: what is learned beside the metrics.
             stage: the backbone's stage to use.
         """
-        super().__init__()
-        self.backbone, self.stage = backbone, stage
+        super().__init__(backbone, n_base=n_base, scale=scale, cross=cross, tasks=tasks, stage=stage)
         self.patch_vote, self.regularisation = patch_vote, regularisation
         channels = backbone.stage(stage).channels
         self.metrics = AdaptiveMetrics(
             channels, scale=scale, adaptive=adaptive, trained=train_fusion, summed=summed, momentum=momentum
         )
-        self.tasks = BaseTasks(channels, n_base, tasks)
         self._teacher: tuple[AMTNet, ...] = ()  # a tuple, so that its weights are no part of this model's
         self._averaged = False
 
@@ -162,49 +163,36 @@ class AMTNet(Method):
             teacher._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
-    def encode(self, images: Tensor) -> Features:
-        return Features({self.stage: self.backbone(images)[self.stage]}, (images.shape[-2], images.shape[-1]))
+    def scores(self, pairs: Pairs) -> Tensor:
+        """Fused predictions of averaged query maps [B, Q, N] and, if so set, votes of their patches."""
+        classes = _unit_means(pairs.classes)
+        vectors = F.normalize(pairs.queries.mean(-2, keepdim=True), dim=-1)  # [B, Q, 1 or N, 1, C]
+        scores = self.metrics.fused(self.metrics(classes, vectors)).squeeze(-1)
+        if not self.patch_vote:
+            return scores
+        patches = self.metrics.scale * patch_cosines(classes, pairs.queries)
+        return scores + patches.softmax(2).sum(-1).log_softmax(-1)
 
-    def condition(self, support: Features, labels: Tensor, *, n_way: int | None = None) -> Tensor:
-        """Class vectors of length 1, [B, N, C]; `n_way` saves looking the number of ways up in the labels."""
-        vectors = support.maps[self.stage].float().mean((-2, -1))
-        with full_precision(vectors):
-            return F.normalize(class_means(vectors, labels, n_way or ways_of(labels)), dim=-1)
-
-    def predict(self, query: Features, state: Tensor) -> Tensor:
-        tokens = map_tokens(query.maps[self.stage])  # [B, Q, m, C]
-        with full_precision(tokens):
-            vectors = F.normalize(tokens.mean(-2, keepdim=True), dim=-1)
-            scores = self.metrics.fused(self.metrics(state, vectors)).squeeze(-1)
-            if not self.patch_vote:
-                return scores
-            patches = self.metrics.scale * state.unsqueeze(1) @ F.normalize(tokens, dim=-1).transpose(-1, -2)
-            return scores + patches.softmax(2).sum(-1).log_softmax(-1)
-
-    def training_outputs(self, query: Features, state: Tensor) -> AMTNetOutputs:
-        """Scores at every position, and logits of the base tasks."""
-        maps = query.maps[self.stage].float()
+    def training_outputs(self, query: Features, state: Tensor, labels: Tensor) -> AMTNetOutputs:
+        maps = query.maps[self.stage]
+        size = maps.shape[-2:]
         with full_precision(maps):
-            scores = self.metrics(state, F.normalize(map_tokens(maps), dim=-1))
-            fused, size = self.metrics.fused(scores), maps.shape[-2:]
+            pairs = self.pairs(state, map_tokens(maps))
+            scores = self.metrics(_unit_means(pairs.classes), F.normalize(pairs.queries, dim=-1))
             as_maps = MetricScores(*(one.unflatten(-1, size) for one in scores))
-            return AMTNetOutputs(as_maps, fused.unflatten(-1, size), self.tasks(maps))
+            fused = self.metrics.fused(scores).unflatten(-1, size)
+            return AMTNetOutputs(as_maps, fused, self.tasks(true_pair_maps(pairs.queries, labels, size)))
 
     def forward(self, episode: Episode) -> Any:
         """Scores [B, Q, N]; in training `AMTNetOutputs`."""
         if not self.training:
             return super().forward(episode)
         expanded = self.tasks.expanded(episode)
-        outputs = self._trained_on(expanded)
+        outputs = self.trained_on(expanded)
         for teacher in self._teacher:
             with torch.no_grad():
-                outputs = replace(outputs, teacher=teacher._trained_on(expanded))
+                outputs = replace(outputs, teacher=teacher.trained_on(expanded))
         return outputs
-
-    def _trained_on(self, episode: Episode) -> AMTNetOutputs:
-        support, query = self.encode_episode(episode)
-        state = self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
-        return self.training_outputs(query, state)
 
     def loss(self, outputs: AMTNetOutputs, episode: Episode) -> dict[str, Tensor]:
         """Losses of base tasks and metrics, and their weighted sum; sets the weights of the next predictions."""
@@ -252,10 +240,6 @@ class AMTNet(Method):
         teacher = scores.cosine.detach() if settings.detached else scores.cosine
         return FEW_SHOTS_WEIGHT, {"relation": divergence(scores.relation, teacher)}
 
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """One group, ``model``: as published, one rate and weight decay for everything."""
-        return {"model": [parameter for parameter in self.parameters() if parameter.requires_grad]}
-
 
 def distillation(student: AMTNetOutputs, teacher: AMTNetOutputs, *, averaged: bool) -> Tensor:
     """Sum of divergences from a teacher: every metric from its fused prediction, base tasks from their like.
@@ -271,3 +255,8 @@ def distillation(student: AMTNetOutputs, teacher: AMTNetOutputs, *, averaged: bo
     if averaged:
         pairs = [(own.mean((-2, -1)), theirs.mean((-2, -1))) for own, theirs in pairs]
     return torch.stack([divergence(own, theirs) for own, theirs in pairs]).sum()
+
+
+def _unit_means(tokens: Tensor) -> Tensor:
+    """Maps [..., m, C] as averaged vectors of length 1, [..., C]."""
+    return F.normalize(tokens.mean(-2), dim=-1)

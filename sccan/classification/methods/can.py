@@ -19,9 +19,9 @@ from sccan.classification.heads import (
     class_sums,
     cosine_scores,
     full_precision,
-    local_cosine_scores,
     one_hot,
     pair_means,
+    patch_cosines,
     ways_of,
 )
 from sccan.classification.losses import map_cross_entropy
@@ -184,7 +184,7 @@ class CAN(Method):
             class_maps = state.class_maps
             class_attention, query_attention = self.attention(class_maps, maps)  # [B, N, Q, m]
             vectors = pair_means(class_maps, class_attention).transpose(1, 2)  # [B, Q, N, C]
-            local = local_cosine_scores(vectors, maps, self.scale)
+            local = self.scale * patch_cosines(vectors, maps.transpose(-1, -2).unsqueeze(2))  # [B, Q, N, m]
             index = labels[:, None, :, None].expand(-1, 1, -1, maps.shape[-1])
             attended = maps * query_attention.gather(1, index).transpose(1, 2)  # [B, Q, C, m]
             logits = self.classifier(attended.flatten(0, 1).unflatten(-1, self.map_size))

@@ -8,19 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from sccan.attention.element_connection import Connected, ElementConnection, one_to_one, relation
+from sccan.attention.element_connection import (
+    Connected,
+    ElementConnection,
+    PatchCluster,
+    one_to_one,
+    weighted,
+)
+from sccan.attention.pairs import Pairs, apart, mixtures
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings, base_class_ids
-from sccan.classification.heads import class_means, cosine_scores, full_precision, map_tokens, true_pair_maps, ways_of
+from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings
+from sccan.classification.heads import (
+    class_means,
+    cosine_scores,
+    full_precision,
+    in_parts,
+    map_tokens,
+    patch_cosines,
+    true_pairs,
+    ways_of,
+)
+from sccan.classification.methods.patch_method import PatchMethod
 from sccan.classification.novel_task import FineTuning, fine_tuned, novel_probabilities, prototype_weights
-from sccan.episodes.episode import Episode, Features
-from sccan.method import Method
+from sccan.episodes.episode import Features
 
 CLUSTERS = (
     ("cross_attention.gnn.layers.0.", "connection.cluster."),
@@ -53,9 +68,7 @@ FILTER_NAMES = NameTable(
     ]
 )
 """Names of the CECE neck, which is no part of CECNet."""
-TOGETHER = 16
-"""Queries whose pairs are formed together where no gradient is needed."""
-Pairing = Callable[[ElementConnection, Tensor, Tensor], Connected]
+Pairing = Callable[[ElementConnection, Pairs], Connected]
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,24 @@ class CECNetState:
     novel_weights: Tensor | None = None
 
 
-class CECNet(Method):
+class Meeting(NamedTuple):
+    """The maps of every pair, and weights of their elements instead of weighted maps; see `Pairs`."""
+
+    classes: Tensor  # [B, 1 or Q, N, m, C]
+    queries: Tensor  # [B, Q, 1 or N, m, C]
+    class_weights: Tensor | None  # [B, Q, N, m]
+    query_weights: Tensor | None  # [B, Q, 1 or N, m]
+
+    def class_vectors(self) -> Tensor:
+        """Mean over the positions of weighted class maps, [B, 1 or Q, N, C]."""
+        return _weighted_mean(self.classes, self.class_weights)
+
+    def query_vectors(self) -> Tensor:
+        """Mean over the positions of weighted query maps, [B, Q, 1 or N, C]."""
+        return _weighted_mean(self.queries, self.query_weights)
+
+
+class CECNet(PatchMethod):
     """The maps of every pair are connected (CECM); their distance asks how well the class map describes the query's
     elements (CECD).
 
@@ -83,9 +113,10 @@ class CECNet(Method):
         self,
         backbone: Backbone,
         *,
-        cluster: Callable[[int], nn.Module],
-        distance: Callable[[int], nn.Module] | None,
+        cluster: Callable[[int], PatchCluster] | None,
+        distance: Callable[[int], PatchCluster] | None,
         pairing: Pairing = one_to_one,
+        cross: nn.Module | None = None,
         n_base: int = 64,
         temperature: float = 0.025,
         scale: float = 7.0,
@@ -96,21 +127,27 @@ class CECNet(Method):
         """
         Args:
             backbone: will be trained with the rest.
-            cluster: makes the connection's patch cluster, given channels (`element_connection.CLUSTERS`).
+            cluster: makes the connection's patch cluster, given channels (`element_connection.CLUSTERS`); None: there
+                is no connection.
             distance: makes that of the distance; None: the cosine of averaged maps instead of CECD.
             pairing: `one_to_one` or `one_to_many`.
+            cross: another attention between the maps of every pair, before this one; see `PatchProto`.
             n_base: classes of the training split.
             temperature: of the connection's softmax over positions.
             scale: factor of every cosine.
             fine_tuning: of a classifier in evaluation mode, whose probabilities are added; None: without.
             tasks: what is learned beside the metric.
             stage: the backbone's stage to use.
+
+        Raises ValueError: fine-tuning is on, but there is no CECM.
         """
         super().__init__()
+        if cluster is None and fine_tuning is not None:
+            raise ValueError("fine-tuning is on self-connected maps, but there is no connection")
         self.backbone, self.stage, self.scale = backbone, stage, scale
-        self.pairing, self.fine_tuning = pairing, fine_tuning
+        self.pairing, self.fine_tuning, self.cross = pairing, fine_tuning, cross
         channels = backbone.stage(stage).channels
-        self.connection = ElementConnection(cluster(channels), temperature=temperature)
+        self.connection = ElementConnection(cluster(channels), temperature=temperature) if cluster else None
         self.distance = distance(channels) if distance else None
         self.tasks = BaseTasks(channels, n_base, tasks)
 
@@ -122,7 +159,7 @@ class CECNet(Method):
         tokens, n_way = map_tokens(support.maps[self.stage]), n_way or ways_of(labels)
         with full_precision(tokens):
             class_tokens = class_means(tokens, labels, n_way)
-            if self.fine_tuning is None or self.training:
+            if self.fine_tuning is None or self.connection is None or self.training:
                 return CECNetState(class_tokens)
             maps = self.connection.alone(tokens).transpose(-1, -2)  # [B, S, C, m]
             weights = fine_tuned(prototype_weights(maps, labels, n_way), maps, labels, self.fine_tuning)
@@ -131,58 +168,50 @@ class CECNet(Method):
     def predict(self, query: Features, state: CECNetState) -> Tensor:
         tokens = map_tokens(query.maps[self.stage])
         with full_precision(tokens):
-            found = []
-            for part in tokens.split(TOGETHER, dim=1):
-                pairs = self.pairing(self.connection, state.class_tokens, part)
-                found.append(self.scores(pairs))
-            scores = torch.cat(found, dim=1)
-            if state.novel_weights is None:
+            scores = in_parts(lambda part: self.scores(self.pairs(state.class_tokens, part)), tokens)
+            if state.novel_weights is None or self.connection is None:
                 return scores
             maps = self.connection.alone(tokens).transpose(-1, -2)
             return scores + novel_probabilities(state.novel_weights, maps)
 
-    def scores(self, pairs: Connected) -> Tensor:
+    def pairs(self, class_tokens: Tensor, query_tokens: Tensor) -> Meeting:
+        """The maps of every pair and the weights of their elements, after they have met."""
+        pairs: Pairs = (self.cross or apart)(class_tokens, query_tokens)
+        if self.connection is None:
+            return Meeting(*pairs, None, None)
+        found = self.pairing(self.connection, pairs)
+        return Meeting(found.left, found.right, found.left_weights, found.right_weights)
+
+    def scores(self, pairs: Meeting) -> Tensor:
         """Scores [B, Q, N] of connected pairs."""
         if self.distance is not None:
             return self.local_scores(pairs).mean(-1)
-        return cosine_scores(pairs.left.mean(-2), pairs.right.mean(-2), self.scale)
+        return cosine_scores(pairs.class_vectors(), pairs.query_vectors(), self.scale)
 
-    def local_scores(self, pairs: Connected) -> Tensor:
+    def local_scores(self, pairs: Meeting) -> Tensor:
         """Scores at every position of the query maps, [B, Q, N, m].
 
-        CECD is one-sided as published: elements of the query against clusters of the class map.
+        CECD is one-sided as published: elements of the query against clusters of the class map. Without CECD, the
+        weight of a position cancels out of its cosine.
         """
         if self.distance is not None:
-            return self.scale * relation(pairs.right, self.distance(pairs.right, pairs.left))
-        return cosine_scores(pairs.left.mean(-2, keepdim=True), pairs.right, self.scale)
+            return self.scale * self.distance.relation(
+                pairs.queries, pairs.classes, pairs.query_weights, pairs.class_weights
+            )
+        return self.scale * patch_cosines(pairs.class_vectors(), pairs.queries)
 
     def training_outputs(self, query: Features, state: CECNetState, labels: Tensor) -> PatchOutputs:
-        """Scores at every position of every pair, and logits of the query map of the true pair.
-
-        Args:
-            query: maps [B, Q, ...].
-            state: of the same episodes.
-            labels: true ways, [B, Q].
-        """
         maps = query.maps[self.stage]
         with full_precision(maps):
-            pairs = self.pairing(self.connection, state.class_tokens, map_tokens(maps))
-            true = true_pair_maps(pairs.right, labels, maps.shape[-2:])  # [B, Q, C, h, w]
+            pairs = self.pairs(state.class_tokens, map_tokens(maps))
+            true = true_pairs(pairs.queries, labels)  # [B, Q, m, C]
+            if pairs.query_weights is not None:
+                true = weighted(true, true_pairs(pairs.query_weights, labels))
+            true = true.transpose(-1, -2).unflatten(-1, maps.shape[-2:])  # [B, Q, C, h, w]
             return PatchOutputs(self.local_scores(pairs).unflatten(-1, maps.shape[-2:]), self.tasks(true))
 
-    def forward(self, episode: Episode) -> Any:
-        """Scores [B, Q, N]; in training `PatchOutputs`."""
-        if not self.training:
-            return super().forward(episode)
-        episode = self.tasks.expanded(episode)
-        support, query = self.encode_episode(episode)
-        state = self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
-        return self.training_outputs(query, state, episode.query_labels)
 
-    def loss(self, outputs: PatchOutputs, episode: Episode) -> dict[str, Tensor]:
-        """``global``, ``local`` and perhaps ``rotation``, and their weighted sum."""
-        return self.tasks.patch_losses(outputs, episode.query_labels, base_class_ids(episode))
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """One group, ``model``: as published, one rate and weight decay for everything."""
-        return {"model": list(self.parameters())}
+def _weighted_mean(tokens: Tensor, weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return tokens.mean(-2)
+    return mixtures(weights.unsqueeze(-2), tokens).squeeze(-2) / tokens.shape[-2]

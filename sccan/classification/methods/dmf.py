@@ -11,6 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccan.attention.flow import Flow, three_eighths_step
 from sccan.attention.meta_filter import ClassFilters, MetaFilter
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
@@ -59,6 +60,7 @@ class DMF(Method):
         filter_size: int = 1,
         scrambled_taps: bool = False,
         ode: bool = True,
+        flow: Flow = three_eighths_step,
         local_weight: float = 0.5,
         stage: str = "layer4",
     ) -> None:
@@ -70,6 +72,7 @@ class DMF(Method):
             filter_size: k.
             scrambled_taps: the published order of memory for filters larger than 1.
             ode: integrate the filter instead of applying it once.
+            flow: integrator, see `sccan.attention.flow`.
             local_weight: weight of the local loss beside the global one.
             stage: the backbone's stage to use.
 
@@ -78,7 +81,9 @@ class DMF(Method):
         super().__init__()
         self.backbone, self.stage, self.local_weight = backbone, stage, local_weight
         channels = backbone.stages[stage].channels
-        self.meta_filter = MetaFilter(channels, groups=groups, size=filter_size, scrambled=scrambled_taps, ode=ode)
+        self.meta_filter = MetaFilter(
+            channels, groups=groups, size=filter_size, scrambled=scrambled_taps, ode=ode, flow=flow
+        )
         self.classifier = nn.Conv2d(channels, n_base, 1)
 
     def encode(self, images: Tensor) -> Features:

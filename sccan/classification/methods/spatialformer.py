@@ -6,16 +6,25 @@ Letters: B episodes, N ways, S support pictures, Q queries, C channels, h w map 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sccan.attention.spatial_former import SpatialFormerUnit, paired_attention
+from sccan.attention.spatial_former import SpatialFormerUnit, attended_pairs, paired_attention
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings, base_class_ids
-from sccan.classification.heads import class_means, cosine_scores, full_precision, map_tokens, true_pair_maps, ways_of
+from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings
+from sccan.classification.heads import (
+    TOGETHER,
+    class_means,
+    cosine_scores,
+    full_precision,
+    map_tokens,
+    patch_cosines,
+    true_pair_maps,
+    ways_of,
+)
+from sccan.classification.methods.patch_method import PatchMethod
 from sccan.classification.novel_task import (
     FineTuning,
     attended_by_class,
@@ -23,8 +32,8 @@ from sccan.classification.novel_task import (
     novel_probabilities,
     prototype_weights,
 )
-from sccan.episodes.episode import Episode, Features
-from sccan.method import Method
+from sccan.episodes.episode import Features
+from sccan.errors import InputError
 
 ATTENTIONS = (("cross_attention.gnn.tsca.", "semantic."), ("tsca.", "target."))
 PUBLISHED_NAMES = NameTable(
@@ -43,8 +52,6 @@ PUBLISHED_NAMES = NameTable(
 )
 TARGET = "target"
 """Name of the target-aware maps beside those of the backbone's stage."""
-TOGETHER = 16
-"""Queries whose pairs are formed together where no gradient is needed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class SpatialFormerState:
     novel_weights: Tensor | None = None
 
 
-class SpatialFormer(Method):
+class SpatialFormer(PatchMethod):
     """Pairs attend to each other (SFSA), every map to the base classes (SFTA), and both are added.
 
     In tests a classifier of the novel classes is fine-tuned on the support set, and its weights attend to the maps
@@ -146,7 +153,7 @@ class SpatialFormer(Method):
         """Of support maps [B, S, C, m] and class maps [B, N, C, m]."""
         if task.supports_for_prototypes:
             if maps.shape[1] != class_maps.shape[1]:
-                raise ValueError(
+                raise InputError(
                     f"{maps.shape[1]} supports cannot stand for {class_maps.shape[1]} class maps; that published "
                     "behaviour needs exactly one shot"
                 )
@@ -171,44 +178,20 @@ class SpatialFormer(Method):
 
     def metric_scores(self, tokens: Tensor, target_tokens: Tensor, state: SpatialFormerState) -> Tensor:
         """Scores [B, Q, N] of query tokens [B, Q, m, C] and their target-aware ones; some queries at a time."""
-        found = []
+        found, asking = [], self.semantic.asking(state.class_tokens.unsqueeze(1))
         for part, target in zip(tokens.split(TOGETHER, 1), target_tokens.split(TOGETHER, 1), strict=True):
-            class_pairs, query_pairs = paired_attention(self.semantic, state.class_tokens, part)  # [B, Q, N, m, C]
+            class_pairs, query_pairs = attended_pairs(self.semantic, asking, part)  # [B, Q, N, m, C]
             classes = class_pairs.mean(-2) + state.target_tokens.mean(-2).unsqueeze(1)  # [B, Q, N, C]
             queries = query_pairs.mean(-2) + target.mean(-2).unsqueeze(2)
             found.append(cosine_scores(classes, queries, self.scale))
         return torch.cat(found, dim=1)
 
     def training_outputs(self, query: Features, state: SpatialFormerState, labels: Tensor) -> PatchOutputs:
-        """Scores at every position of every pair, and logits of the query map of the true pair.
-
-        Args:
-            query: maps [B, Q, ...].
-            state: of the same episodes.
-            labels: true ways, [B, Q].
-        """
         maps = query.maps[self.stage]
         with full_precision(maps):
             class_pairs, query_pairs = paired_attention(self.semantic, state.class_tokens, map_tokens(maps))
-            classes = (class_pairs + state.target_tokens.unsqueeze(1)).mean(-2)  # [B, Q, N, C]
+            classes = class_pairs.mean(-2) + state.target_tokens.mean(-2).unsqueeze(1)  # [B, Q, N, C]
             queries = query_pairs + map_tokens(query.maps[TARGET]).unsqueeze(2)  # [B, Q, N, m, C]
-            local = cosine_scores(classes.unsqueeze(-2), queries, self.scale)  # [B, Q, N, m]
+            local = self.scale * patch_cosines(classes, queries)  # [B, Q, N, m]
             true = true_pair_maps(queries, labels, maps.shape[-2:])  # [B, Q, C, h, w]
             return PatchOutputs(local.unflatten(-1, maps.shape[-2:]), self.tasks(true))
-
-    def forward(self, episode: Episode) -> Any:
-        """Scores [B, Q, N]; in training `PatchOutputs`."""
-        if not self.training:
-            return super().forward(episode)
-        episode = self.tasks.expanded(episode)
-        support, query = self.encode_episode(episode)
-        state = self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
-        return self.training_outputs(query, state, episode.query_labels)
-
-    def loss(self, outputs: PatchOutputs, episode: Episode) -> dict[str, Tensor]:
-        """``global``, ``local`` and perhaps ``rotation``, and their weighted sum."""
-        return self.tasks.patch_losses(outputs, episode.query_labels, base_class_ids(episode))
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """One group, ``model``: as published, one rate and weight decay for everything."""
-        return {"model": list(self.parameters())}

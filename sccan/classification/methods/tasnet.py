@@ -5,7 +5,7 @@ Letters: B episodes, N ways, S support pictures, Q queries, C channels, D size o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.clusters import cluster_centres, drawn_prototypes
-from sccan.classification.heads import class_means, cosine_scores, full_precision, ways_of
+from sccan.classification.clusters import drawn_to_clusters
+from sccan.classification.heads import class_means, cosine_scores, euclidean_scores, full_precision, ways_of
+from sccan.classification.methods.prototypes import pooled
 from sccan.classification.word_learner import FitSettings, WordLearner, fit_word_learner
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
@@ -57,9 +58,10 @@ class TasNetState:
 class TasNet(Method):
     """Support pictures have words by their class; a map fitted to them gives queries words of their own.
 
-    Each episode starts from the stored map, so that episodes are independent of each other and fitted together;
-    the published code carries the map from episode to episode, which `condition` does with ``start``. Only the visual
-    layer learns between episodes; the backbone is frozen and the published one never used with the head.
+    Each episode starts from the stored map, so that episodes are independent of each other and fitted together. The
+    published code carries the map on from episode to episode, in training, validation and testing alike, so that an
+    episode's answer depends on all those before it; `carry_over` does the same. Only the visual layer learns between
+    episodes; the backbone is frozen and the published one never used with the head.
     """
 
     word_weight: Tensor
@@ -73,10 +75,14 @@ class TasNet(Method):
         word_size: int = 300,
         combine: Combination,
         cosine: bool = False,
+        scale: float = 1.0,
         visual_share: float = 0.05,
         fit: FitSettings | None = None,
-        unit_features: bool = False,
+        unit_in_training: bool = False,
+        unit_in_evaluation: bool = False,
         transductive: bool = False,
+        carry_over: bool = False,
+        word_scale: float = 1.0,
         stage: str = "layer4",
     ) -> None:
         """
@@ -86,24 +92,35 @@ class TasNet(Method):
             combine: `fused` or `concatenated`.
             cosine: score by cosine (published for CUB, and for concatenation on tieredImageNet); otherwise by minus
                 the squared distance.
+            scale: of the cosines (published: none).
             visual_share: of the fusion.
             fit: of the words.
-            unit_features: in training, bring features to unit length first (published for concatenation).
+            unit_in_training: bring features to unit length first (published for concatenation).
+            unit_in_evaluation: likewise in evaluation (published: never).
             transductive: draw class means towards clusters of the queries, all of which `predict` must then be given.
+            carry_over: `forward` takes its episodes one after another and stores every fitted map, where the next
+                episode starts.
+            word_scale: factor of the words that `know` is told; for CUB's attributes, percentages that would swamp
+                the visual part.
             stage: the backbone's stage to average.
         """
         super().__init__()
         self.backbone, self.stage = backbone.freeze(), stage
         self.combine, self.cosine, self.visual_share = combine, cosine, visual_share
-        self.fit, self.unit_features, self.transductive = fit or FitSettings(), unit_features, transductive
+        self.scale, self.word_scale = scale, word_scale
+        self.fit, self.transductive, self.carry_over = fit or FitSettings(), transductive, carry_over
+        self.unit_in_training, self.unit_in_evaluation = unit_in_training, unit_in_evaluation
         channels = backbone.stage(stage).channels
         self.visual = nn.Linear(channels, word_size)
         self.register_buffer("word_weight", torch.randn(word_size, channels) * (2 / channels) ** 0.5)
         self.register_buffer("word_bias", torch.zeros(word_size))
         self.register_buffer("class_words", torch.empty(0, word_size), persistent=False)
+        self.origin: dict[str, Any] = {}
 
-    def know(self, words: Tensor) -> None:
+    def know(self, words: Tensor, origin: Mapping[str, Any] | None = None) -> None:
         """Take the word vectors [M, D] of the classes that episodes will be made of, in their order.
+
+        `origin` says what they are, for results.
 
         Raises InputError: they are of another size than the weights.
         """
@@ -112,12 +129,12 @@ class TasNet(Method):
                 f"word vectors have {words.shape[-1]} numbers, but the weights are for {len(self.word_bias)}; choose "
                 "the words that the checkpoint was trained with"
             )
-        self.class_words = words.to(self.word_bias)
+        self.origin = dict(origin or {})
+        self.class_words = self.word_scale * words.to(self.word_bias)
 
     def encode(self, images: Tensor) -> Features:
         """One vector per picture, as maps of a single cell."""
-        maps = self.backbone(images)[self.stage].float().mean((-2, -1), keepdim=True)
-        return Features({self.stage: maps}, (images.shape[-2], images.shape[-1]))
+        return pooled(self.backbone, self.stage, images)
 
     def condition(
         self, support: Features, labels: Tensor, *, words: Tensor | None = None, start: WordLearner | None = None
@@ -147,18 +164,27 @@ class TasNet(Method):
         with full_precision(features):
             visual, prototypes = self.visual(features), state.prototypes
             if self.transductive:
-                prototypes = self._drawn(prototypes.detach(), visual.detach())
+                prototypes = F.normalize(drawn_to_clusters(prototypes.detach(), visual.detach()), dim=-1)
             classes = self.combine(prototypes, state.words, self.visual_share)  # [B, N, D]
             queries = self.combine(visual, query_words, self.visual_share)  # [B, Q, D]
             if self.cosine:
-                return cosine_scores(classes.unsqueeze(1), queries.unsqueeze(2), 1.0)
+                return cosine_scores(classes.unsqueeze(1), queries.unsqueeze(2), self.scale)
             return euclidean_scores(classes, queries)
 
     def forward(self, episode: Episode) -> Tensor:
         """Scores [B, Q, N], in training as well; class numbers of the episode count from 1."""
         support, query = self.encode_episode(episode)
-        words = self.class_words[episode.classes - 1]
-        return self.predict(query, self.condition(support, episode.support_labels, words=words))
+        words, labels = self.class_words[episode.classes - 1], episode.support_labels
+        if not self.carry_over:
+            return self.predict(query, self.condition(support, labels, words=words))
+        scores = []
+        for number in range(len(labels)):
+            one = slice(number, number + 1)
+            state = self.condition(self._episodes(support, one), labels[one], words=words[one])
+            self.word_weight.copy_(state.learner.weight[0])
+            self.word_bias.copy_(state.learner.bias[0])
+            scores.append(self.predict(self._episodes(query, one), state))
+        return torch.cat(scores)
 
     def loss(self, outputs: Any, episode: Episode) -> dict[str, Tensor]:
         return {"total": F.cross_entropy(outputs.flatten(0, 1), episode.query_labels.flatten())}
@@ -170,12 +196,11 @@ class TasNet(Method):
     def vectors(self, features: Features) -> Tensor:
         """What the layers see of pictures, [B, S, C] in float32."""
         vectors = features.maps[self.stage].float().flatten(2)
-        return F.normalize(vectors, dim=-1) if self.unit_features and self.training else vectors
+        unit = self.unit_in_training if self.training else self.unit_in_evaluation
+        return F.normalize(vectors, dim=-1) if unit else vectors
 
-    def _drawn(self, prototypes: Tensor, visual: Tensor) -> Tensor:
-        pairs = zip(prototypes, visual, strict=True)
-        drawn = [drawn_prototypes(own, cluster_centres(every, len(own))) for own, every in pairs]
-        return F.normalize(torch.stack(drawn), dim=-1)
+    def _episodes(self, features: Features, which: slice) -> Features:
+        return Features({self.stage: features.maps[self.stage][which]}, features.image_size)
 
 
 def fused(visual: Tensor, words: Tensor, visual_share: float) -> Tensor:
@@ -186,13 +211,3 @@ def fused(visual: Tensor, words: Tensor, visual_share: float) -> Tensor:
 def concatenated(visual: Tensor, words: Tensor, visual_share: float) -> Tensor:
     """Both behind each other, at unit length together; the share plays no part."""
     return F.normalize(torch.cat([visual, words], dim=-1), dim=-1)
-
-
-def euclidean_scores(classes: Tensor, queries: Tensor) -> Tensor:
-    """Minus the squared distances of queries [B, Q, D] to classes [B, N, D]: [B, Q, N]."""
-    return -(queries.unsqueeze(2) - classes.unsqueeze(1)).square().sum(-1)
-
-
-def unit_pixels(images: Tensor) -> Tensor:
-    """Normalised pictures [..., 3, H, W] with every pixel at unit length, as the published prototype baseline does."""
-    return F.normalize(images, dim=-3)

@@ -46,7 +46,8 @@ def run_metric(case: Case) -> dict[str, Any]:
         classes = model.condition(class_maps, ways)
         if not model.training:
             return {"metric_scores": model.predict(query, classes).flatten(0, 1)}
-        outputs = model.training_outputs(query, classes)
+        n_query = query.maps[model.stage].shape[1]
+        outputs = model.training_outputs(query, classes, ways.new_zeros(len(ways), n_query))  # all pairs share a map
     norm = model.metrics.relation.first_norm
     return {
         **_patches(outputs),

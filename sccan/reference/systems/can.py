@@ -16,7 +16,8 @@ from torch import Tensor
 from sccan.attention.cross_attention import CrossAttentionModule
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.weights import load_strict
-from sccan.classification.data.transforms import FixedTransform, erasing_box
+from sccan.classification.data.random_boxes import erasing_box
+from sccan.classification.data.transforms import FixedTransform
 from sccan.classification.heads import ways_of
 from sccan.classification.methods.can import CAN, PUBLISHED_NAMES, CANOutputs, can_losses
 from sccan.episodes.episode import Episode, Features

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sccan.attention.element_connection import (
     CLUSTERS,
     ElementConnection,
     ElementFilter,
+    PatchCluster,
     one_to_many,
     one_to_one,
-    relation,
 )
+from sccan.attention.pairs import apart
 from sccan.backbones.weights import load_strict
 from sccan.classification.heads import map_tokens
 from sccan.classification.methods.cecnet import FILTER_NAMES, PUBLISHED_NAMES, CECNet
@@ -39,10 +40,10 @@ def run_element_connection(case: Case) -> dict[str, Any]:
     with torch.inference_mode():
         if case.config["layers"] == ["self"]:
             pairs = [connection(part, part) for part in (support, query)]
-            maps, relations = [pair.left for pair in pairs], [pair.left_relation for pair in pairs]
+            maps, relations = [pair.weighted()[0] for pair in pairs], [pair.left_relation for pair in pairs]
         else:
             pair = connection(support, query)
-            maps, relations = [pair.left, pair.right], [pair.left_relation, pair.right_relation]
+            maps, relations = list(pair.weighted()), [pair.left_relation, pair.right_relation]
     return {
         "support": maps[0].transpose(1, 2),
         "query": maps[1].transpose(1, 2),
@@ -56,7 +57,7 @@ def run_distance(case: Case) -> dict[str, Any]:
     cluster = _cluster(case).to(case.device).eval()
     support, query = (case.tensor(name).transpose(1, 2) for name in ("support", "query"))
     with torch.inference_mode():
-        return {"scores": case.config["scale"] * relation(query, cluster(query, support))}
+        return {"scores": case.config["scale"] * cluster.relation(query, support)}
 
 
 def run_model(case: Case) -> dict[str, Any]:
@@ -66,14 +67,17 @@ def run_model(case: Case) -> dict[str, Any]:
         maps = model.encode(all_pictures(episode)).maps[model.stage]
         support, query = model.encode_episode(episode)
         state = model.condition(support, episode.support_labels)
-        pairs = model.pairing(model.connection, state.class_tokens, map_tokens(query.maps[model.stage]))
+        tokens = map_tokens(query.maps[model.stage])
+        assert model.connection is not None
+        pairs = model.pairing(model.connection, apart(state.class_tokens, tokens))
+        classes, queries = pairs.weighted()
         return {
             "metric_scores": model(episode),
             "backbone": maps,
-            "pair_support": _maps(pairs.left, maps),
-            "pair_query": _maps(pairs.right, maps),
+            "pair_support": _maps(classes, maps),
+            "pair_query": _maps(queries.expand_as(classes), maps),
             "relation_map_ftrain": pairs.left_relation.unflatten(-1, maps.shape[-2:]),
-            "relation_map_ftest": pairs.right_relation.unflatten(-1, maps.shape[-2:]),
+            "relation_map_ftest": pairs.right_relation.expand_as(pairs.left_relation).unflatten(-1, maps.shape[-2:]),
         }
 
 
@@ -91,7 +95,7 @@ def _run_filter(case: Case) -> dict[str, Any]:
         return {"output": neck.to(case.device).eval()(case.tensor("feature"))}
 
 
-def _cluster(case: Case) -> nn.Module:
+def _cluster(case: Case) -> PatchCluster:
     """The patch cluster of a module that stands alone."""
     cluster = CLUSTERS[case.config["patch_cluster"].lower()](case.config["feature_dim"])
     published = {f"cross_attention.gnn.{name}": value for name, value in case.weights().items()}

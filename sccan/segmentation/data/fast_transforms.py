@@ -91,14 +91,14 @@ class ScaleRotateFlipCrop(albumentations.DualTransform):
         return {"matrix": moved[:2], "window": window, "inside": tuple(inside)}
 
     def apply(self, img: np.ndarray, matrix: np.ndarray, inside: tuple[slice, slice], **params: Any) -> np.ndarray:
-        height, width = self.settings.size
-        warped = cv2.warpAffine(img, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=MEAN_BYTES)
-        if inside == (slice(0, height), slice(0, width)):
-            return warped
         # What a rotation moves beyond the scaled picture is cut off there, as in the published chain.
-        padded = np.full_like(warped, MEAN_BYTES)
-        padded[inside] = warped[inside]
-        return padded
+        rows, columns = inside
+        matrix = matrix - np.array([[0, 0, columns.start], [0, 0, rows.start]])
+        size = columns.stop - columns.start, rows.stop - rows.start
+        warped = cv2.warpAffine(img, matrix, size, flags=cv2.INTER_LINEAR, borderValue=MEAN_BYTES)
+        height, width = self.settings.size
+        border = rows.start, height - rows.stop, columns.start, width - columns.stop
+        return cv2.copyMakeBorder(warped, *border, cv2.BORDER_CONSTANT, value=MEAN_BYTES) if any(border) else warped
 
     def apply_to_mask(self, mask: np.ndarray, window: np.ndarray, **params: Any) -> np.ndarray:
         return window

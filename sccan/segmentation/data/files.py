@@ -48,6 +48,28 @@ def read_label(path: Path) -> np.ndarray:
     return np.ascontiguousarray(values, dtype=np.uint8) // _grey_step(data)
 
 
+def read_mask(path: Path) -> np.ndarray:
+    """A mask drawn by hand, uint8 [H, W]: as `read_label`, and what drawing programs make of black and white as well.
+
+    Those are grey values in three channels, transparency (which counts as 0) and palettes of black and white, whose
+    order says nothing.
+
+    Raises InputError: the file is missing, truncated, no picture, or coloured.
+    """
+    picture = _decode_strictly(path, _read_bytes(path, "mask"), "mask")
+    colours = picture.convert("RGB").getcolors(2) if picture.mode == "P" else None
+    if colours and {colour for _, colour in colours} <= {(0, 0, 0), (255, 255, 255)}:
+        return np.array(picture.convert("L"))
+    if picture.mode not in ("RGB", "RGBA", "LA"):
+        return read_label(path)
+    values = np.asarray(picture.convert("RGBA"))
+    red, green, blue, opacity = np.moveaxis(values, -1, 0)
+    grey = np.where(opacity > 0, red, 0).astype(np.uint8)
+    if not all(np.array_equal(np.where(opacity > 0, other, 0), grey) for other in (green, blue)):
+        raise InputError(f"mask {path} is coloured; paint the object white on black, or save it with a palette")
+    return grey
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Height and width of a picture as it will be decoded, from its header.
 

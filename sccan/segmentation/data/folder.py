@@ -273,7 +273,7 @@ def _from_coco(
     root: Path, images: dict[str, str], source: Path, names: Sequence[str], cache: Path, workers: int
 ) -> tuple[Sequence[str], Pairs, str]:
     instances = read_instances(source)
-    numbers, classes = _coco_classes(instances, names)
+    numbers, classes = coco_classes(instances, names)
     folder = cache / "labels" / f"{root.resolve().name}-{_digest(root, [source], [*classes, VARIANT])}"
     tasks = []
     for picture in instances.pictures():
@@ -288,7 +288,7 @@ def _from_coco(
     return classes, _matched(images, labels, f"an annotation in {source}"), f"COCO annotations, {VARIANT}"
 
 
-def _coco_classes(instances: Instances, names: Sequence[str]) -> tuple[dict[int, int], Sequence[str]]:
+def coco_classes(instances: Instances, names: Sequence[str]) -> tuple[dict[int, int], Sequence[str]]:
     """Category id -> class number, and the class names: the given ones, or all categories by their ids."""
     if not names:
         ranked = {category: number for number, category in enumerate(instances.categories, start=1)}

@@ -19,7 +19,16 @@ class GeneralisedPlan(EpisodePlan):
     where the published one follows the loader's workers.
     """
 
-    def __init__(self, index: ClassIndex, fold: Fold, *, n_shot: int, n_episodes: int, seed: int) -> None:
+    def __init__(
+        self,
+        index: ClassIndex,
+        fold: Fold,
+        *,
+        n_shot: int,
+        n_episodes: int,
+        seed: int,
+        pictures: np.ndarray | None = None,
+    ) -> None:
         """
         Args:
             index: of the test list.
@@ -27,17 +36,19 @@ class GeneralisedPlan(EpisodePlan):
             n_shot: supports per episode.
             n_episodes: queries.
             seed: of everything that is drawn.
+            pictures: numbers of those that may serve; None: all of the list.
 
         Raises InputError: the list is empty, or shows a novel class in too few pictures.
         """
-        if len(index) == 0 or n_episodes < 1 or n_shot < 1:
+        self.queries = np.arange(len(index)) if pictures is None else pictures
+        if len(self.queries) == 0 or n_episodes < 1 or n_shot < 1:
             raise InputError(
-                f"a generalised test of {n_episodes} episodes with {n_shot} shots on {len(index)} pictures was asked "
-                "for; each of these numbers must be at least 1"
+                f"a generalised test of {n_episodes} episodes with {n_shot} shots on {len(self.queries)} pictures was "
+                "asked for; each of these numbers must be at least 1"
             )
         self.fold, self.n_shot, self.n_episodes, self.seed = fold, n_shot, n_episodes, seed
         self.shown = index.counts > 0  # [pictures, n + 1]
-        self.pools = {number: np.flatnonzero(self.shown[:, number]) for number in fold.novel}
+        self.pools = {number: self.queries[self.shown[self.queries, number]] for number in fold.novel}
         for number, pool in self.pools.items():
             if len(pool) < n_shot + 1:
                 name = index.class_names[number - 1]
@@ -50,7 +61,7 @@ class GeneralisedPlan(EpisodePlan):
         return self.n_episodes
 
     def episode(self, epoch: int, number: int) -> EpisodeSpec:
-        query = number % len(self.shown)
+        query = int(self.queries[number % len(self.queries)])
         generator = numpy_generator(self.seed, epoch, number)
         own = [novel for novel in self.fold.novel if self.shown[query, novel]]
         has_base = bool(self.shown[query, list(self.fold.base)].any())

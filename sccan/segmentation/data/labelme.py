@@ -42,20 +42,30 @@ class LabelMeTask:
 
 
 def make_label(task: LabelMeTask) -> None:
-    """Writes the label image of one picture; later shapes cover earlier ones, as LabelMe's own export has it.
+    """Writes the label image of one picture, see `label_of`.
+
+    Raises InputError: see `label_of`, or the file cannot be written.
+    """
+    write_label(task.target, label_of(task.source, image_size(task.image), task.class_numbers))
+
+
+def label_of(source: Path, size: tuple[int, int], class_numbers: Mapping[str, int]) -> np.ndarray:
+    """The label image of one picture, uint8 [H, W]; later shapes cover earlier ones, as LabelMe's own export has it.
 
     Shapes named ``__ignore__`` become 255, ``_background_`` 0.
+
+    Args:
+        source: the JSON file.
+        size: height and width of the picture.
+        class_numbers: class name -> number.
 
     Raises InputError: the file is no annotation of LabelMe or is for a picture of another size, a name is no class, or
         a shape has no area.
     """
-    size = image_size(task.image)
-    shapes = read_shapes(task.source, size)
     label = np.zeros(size, dtype=np.uint8)
-    for shape in shapes:
-        name = str(shape["label"])
-        label[_region(shape, size, task.source)] = _number(name, task)
-    write_label(task.target, label)
+    for shape in read_shapes(source, size):
+        label[_region(shape, size, source)] = _number(str(shape["label"]), source, class_numbers)
+    return label
 
 
 def names_in(source: Path) -> set[str]:
@@ -73,7 +83,7 @@ def read_shapes(source: Path, size: tuple[int, int] | None = None) -> list[dict[
         source: the JSON file.
         size: height and width of the picture, which the file must agree with if it names them.
 
-    Raises InputError: see `make_label`.
+    Raises InputError: see `label_of`.
     """
     try:
         content = json.loads(source.read_text(encoding="utf-8-sig"))
@@ -95,16 +105,15 @@ def _is_shape(shape: Any) -> bool:
     return isinstance(shape, dict) and isinstance(shape.get("label"), str) and isinstance(shape.get("points"), list)
 
 
-def _number(name: str, task: LabelMeTask) -> int:
-    if name in task.class_numbers:
-        return task.class_numbers[name]
+def _number(name: str, source: Path, class_numbers: Mapping[str, int]) -> int:
+    if name in class_numbers:
+        return class_numbers[name]
     if name in IGNORE_NAMES:
         return IGNORE
     if name in BACKGROUND_NAMES:
         return 0
     raise InputError(
-        f"{task.source} names {name!r}, which is not among the {len(task.class_numbers)} classes"
-        f"{nearest(name, task.class_numbers)}"
+        f"{source} names {name!r}, which is not among the {len(class_numbers)} classes{nearest(name, class_numbers)}"
     )
 
 

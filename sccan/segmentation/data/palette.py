@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
+
+import numpy as np
+from PIL import Image
 
 from sccan.episodes.index import IGNORE
 
@@ -16,6 +20,15 @@ def label_palette() -> list[int]:
         channels = [sum((label >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
         colours += channels
     return colours
+
+
+def indexed_png(labels: np.ndarray) -> bytes:
+    """A label image uint8 [h, w] as a PNG of indices, with the palette that makes them visible."""
+    image = Image.fromarray(labels)
+    image.putpalette(label_palette())
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
 
 
 @functools.cache

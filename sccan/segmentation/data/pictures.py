@@ -16,6 +16,7 @@ from torch.utils.data import get_worker_info
 
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.index import ClassIndex
+from sccan.episodes.stacking import stack_features, stack_images
 from sccan.errors import InputError
 from sccan.segmentation.data.files import read_image, read_label
 from sccan.segmentation.data.labels import boxed_mask, class_mask
@@ -153,14 +154,14 @@ class SegmentationSource:
         masks = [[self._support_mask(pictures[p], spec.classes[0]) for p in spec.support[0]] for spec in specs]
         targets = [[class_mask(pictures[p].label, spec.classes[0]) for p in spec.query[0]] for spec in specs]
         return Episode(
-            support_images=_stack_images(support, pictures) if features is None else None,
+            support_images=stack_images(support, pictures) if features is None else None,
             support_labels=torch.from_numpy(np.array(masks)).long(),  # [B, K, H, W]
-            query_images=_stack_images(query, pictures) if features is None else None,
+            query_images=stack_images(query, pictures) if features is None else None,
             query_labels=torch.from_numpy(np.array(targets)).long(),  # [B, 1, H, W]
             classes=torch.tensor([spec.classes for spec in specs]),
             numbers=torch.tensor([spec.number for spec in specs]),
-            support_features=None if features is None else _stack_features(support, features),
-            query_features=None if features is None else _stack_features(query, features),
+            support_features=None if features is None else stack_features(support, features),
+            query_features=None if features is None else stack_features(query, features),
         )
 
     def _support_mask(self, picture: Picture, number: int) -> np.ndarray:
@@ -174,13 +175,3 @@ def check_annotation(annotation: str) -> str:
     if annotation not in ("mask", "bbox"):
         raise InputError(f"EPISODE.ANNOTATION is {annotation!r}; expected 'mask' or 'bbox'")
     return annotation
-
-
-def _stack_images(numbers: Sequence[Sequence[int]], pictures: Mapping[int, Picture]) -> Tensor:
-    return torch.stack([torch.stack([pictures[number].image for number in row]) for row in numbers])
-
-
-def _stack_features(numbers: Sequence[Sequence[int]], features: Mapping[int, Features]) -> Features:
-    parts = [features[number] for row in numbers for number in row]
-    maps = {stage: torch.cat([part.maps[stage] for part in parts]) for stage in parts[0].maps}
-    return Features(maps, parts[0].image_size).view(len(numbers), len(numbers[0]))  # [B, K, C, h, w]

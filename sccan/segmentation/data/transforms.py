@@ -7,6 +7,7 @@ Letters: H W size of the network's input, h w size of a picture.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,8 +65,17 @@ def to_tensor(image: np.ndarray) -> Tensor:
 
 def normalize(images: Tensor) -> Tensor:
     """(x - mean) / std of images [..., 3, H, W] on the 0-255 scale, uint8 or float; float32 on the same device."""
-    mean, std = (images.new_tensor(value, dtype=torch.float32).view(3, 1, 1) for value in (MEAN, STD))
+    mean, std = _statistics(images.device)
     return (images.to(torch.float32) - mean) / std
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, [3, 1, 1]; kept on the device, since bringing them there would wait for it."""
+    with torch.inference_mode(False):
+        return torch.tensor(MEAN, dtype=torch.float32, device=device).view(3, 1, 1), torch.tensor(
+            STD, dtype=torch.float32, device=device
+        ).view(3, 1, 1)
 
 
 # Validation and test

@@ -1,11 +1,12 @@
-"""What both of BAM's learners say, beside their ensemble: for the generalised test and for looking at them.
+"""What both of BAM's learners say, beside their ensemble: for scoring and looking at them.
 
 Letters: B episodes, Q queries, N base classes and background, H W picture size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,6 +35,11 @@ class AllAnswers(Method):
         assert answers.base is not None
         return torch.cat([answers.final, answers.meta, answers.base], dim=2)
 
+    def forward(self, episode: Episode) -> Tensor:
+        """The answers that BAM itself gives to the episode, whose class is known to it."""
+        support, query = self.encode_episode(episode)
+        return self.predict(query, self.condition(support, episode.support_labels).of_classes(episode.classes))
+
     def loss(self, outputs: Any, episode: Episode) -> dict[str, Tensor]:
         return self.method.loss(outputs, episode)
 
@@ -45,6 +51,20 @@ def unstacked(answers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Final [..., 2, H, W], meta [..., 2, H, W] and base [..., N, H, W] of stacked answers."""
     final, meta, base = answers.split([2, 2, answers.shape[-3] - 4], dim=-3)
     return final, meta, base
+
+
+@dataclass(frozen=True)
+class FinalSink:
+    """What stores or draws outputs, given the ensemble's share of stacked answers.
+
+    Attributes:
+        sink: of an evaluation (`engine.evaluate`).
+    """
+
+    sink: Callable[[Sequence[EpisodeSpec], Mapping[int, Any], Tensor], None]
+
+    def __call__(self, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Any], outputs: Tensor) -> None:
+        self.sink(specs, pictures, unstacked(outputs)[0])
 
 
 def disagreement_rows(outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Any]) -> Tensor:

@@ -18,6 +18,7 @@ from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from sccan.method import Method
+from sccan.pointwise import PointwiseConv2d
 from sccan.segmentation.gram import gram_matrix, scene_difference
 from sccan.segmentation.heads import DENSE_HEAD_NAMES, DenseHead
 from sccan.segmentation.losses import pixel_cross_entropy
@@ -25,7 +26,7 @@ from sccan.segmentation.methods.pspnet import STEM_NAMES
 from sccan.segmentation.prior import PriorSupport, foreground_only, max_cosine_prior, prior_support
 from sccan.segmentation.prototypes import masked_average_pooling
 from sccan.segmentation.resize import resize
-from sccan.segmentation.working_features import down_projection, merged_stages, spread
+from sccan.segmentation.working_features import down_projection, merge, merged_stages
 
 # Beginnings of parameter names in published checkpoints, and ours; what is not listed is the same.
 PUBLISHED_NAMES = NameTable(
@@ -158,7 +159,10 @@ class BAM(Method):
         super().__init__()
         self.merge_stages, self.prior_stage, self.scene_stage = tuple(merge_stages), prior_stage, scene_stage
         self.stage_before = backbone.stage_before(prior_stage)
+        order = list(backbone.stages)
         stages = {name: backbone.stage(name) for name in self._kept}
+        self.last_stage = max(stages, key=order.index)
+        self.supports_stop = max((*merge_stages, scene_stage), key=order.index) in order[: order.index(prior_stage)]
         self.backbone = backbone.freeze()
         self.base_head = base_head.requires_grad_(False)
         self.base_dropout, self.meta_weight, self.base_weight = base_dropout, meta_weight, base_weight
@@ -167,7 +171,7 @@ class BAM(Method):
         merged = sum(stages[name].channels for name in merge_stages)
         self.down_query = down_projection(merged, channels, feature_dropout)
         self.down_support = down_projection(merged, channels, feature_dropout)
-        self.merge = nn.Conv2d(2 * channels + 1, channels, 1, bias=False)
+        self.merge = PointwiseConv2d(2 * channels + 1, channels, bias=False)
         self.head = DenseHead(channels, dilations=aspp_dilations, dropout=head_dropout)
         self.ensemble = Ensemble()
         self.n_shot = n_shot
@@ -181,8 +185,24 @@ class BAM(Method):
 
     def encode(self, images: Tensor) -> Features:
         with torch.no_grad():
-            maps = self.backbone(images)
+            maps = self.backbone(images, last=self.last_stage)
         return Features({name: maps[name] for name in self._kept}, (images.shape[-2], images.shape[-1]))
+
+    def encode_episode(self, episode: Episode) -> tuple[Features, Features]:
+        """Supports go without the prior's stage: `condition` computes it of their foreground alone."""
+        support, query = episode.support_images, episode.query_images
+        ready = episode.support_features is not None and episode.query_features is not None
+        if ready or not self.supports_stop or support is None or query is None or support.shape[2:] != query.shape[2:]:
+            return super().encode_episode(episode)
+        images = torch.cat([support.flatten(0, 1), query.flatten(0, 1)])
+        with torch.no_grad():
+            maps = self.backbone(images, last=self.stage_before)
+            n_support = support.shape[:2].numel()
+            deep = self.backbone.continued(self.prior_stage, maps[self.stage_before][n_support:])
+        kept = {name: maps[name] for name in self._kept if name != self.prior_stage}
+        first, rest = Features(kept, (images.shape[-2], images.shape[-1])).split(n_support)
+        rest = dataclasses.replace(rest, maps={**rest.maps, self.prior_stage: deep})
+        return first.view(*support.shape[:2]), rest.view(*query.shape[:2])
 
     def condition(self, support: Features, labels: Tensor) -> BAMState:
         """Raises InputError: the model weighs another number of shots."""
@@ -242,9 +262,10 @@ class BAM(Method):
         return self.evidence(query, state).prior
 
     def score_maps(self, query: Features, state: BAMState) -> dict[str, Tensor]:
-        """What either learner takes for an object, [B, Q, 1, h, w] in [0, 1], for looking at."""
+        """What either learner takes for an object, and the smaller of both, [B, Q, 1, h, w] in [0, 1]; to look at."""
         meta, base = self.meta_logits(query, self.evidence(query, state)), self.base_logits(query)
-        return {"meta learner": meta.softmax(2)[:, :, 1:], "base learner": self.base_map(base, state, _size(meta))}
+        novel, known = meta.softmax(2)[:, :, 1:], self.base_map(base, state, _size(meta))
+        return {"meta learner": novel, "base learner": known, "both claim it": torch.minimum(novel, known)}
 
     def evidence(self, query: Features, state: BAMState) -> Evidence:
         """Scene differences, and what the shots say, weighted by them."""
@@ -263,9 +284,8 @@ class BAM(Method):
     def meta_logits(self, query: Features, evidence: Evidence) -> Tensor:
         """Logits of the meta learner, [B, Q, 2, h, w]."""
         features = self._working(query, self.down_query)
-        prototype = spread(evidence.prototype, _size(features))
-        merged = torch.cat([features, prototype, evidence.prior], dim=2)
-        return self.head(self.merge(merged.flatten(0, 1)).relu()).unflatten(0, merged.shape[:2])
+        parts = (part.flatten(0, 1) for part in (features, evidence.prototype, evidence.prior))
+        return self.head(merge(self.merge, *parts).relu()).unflatten(0, features.shape[:2])
 
     def base_logits(self, query: Features) -> Tensor:
         """Logits of the base learner, [B, Q, N, h', w']."""
@@ -288,8 +308,8 @@ class BAM(Method):
 
     def _working(self, features: Features, down: nn.Module) -> Tensor:
         """Merged stages, reduced to C channels, leading dimensions kept."""
-        merged = merged_stages(features, self.merge_stages)
-        return down(merged.flatten(0, 1)).unflatten(0, merged.shape[:2])
+        maps: Tensor = down(merged_stages(features, self.merge_stages))
+        return maps.unflatten(0, features.maps[self.merge_stages[0]].shape[:2])
 
     def _masked(self, support: Features, masks: Tensor) -> Tensor:
         """Maps of the prior's stage [B, K, C, h, w] that have seen nothing but the foreground."""
@@ -330,7 +350,8 @@ class ShotWeights(nn.Module):
 
     def logits(self, ascending: Tensor) -> Tensor:
         """The network's answers to sorted differences, [B, Q, K]."""
-        return self.network(ascending.flatten(0, 1)[..., None, None]).view_as(ascending)
+        with torch.autocast(ascending.device.type, enabled=False):
+            return self.network(ascending.flatten(0, 1)[..., None, None]).view_as(ascending)
 
 
 class Ensemble(nn.Module):
@@ -353,12 +374,13 @@ class Ensemble(nn.Module):
             factor: scene difference, [B, Q].
         """
         lead = meta.shape[:2]
-        background, foreground = meta.flatten(0, 1).softmax(1).split(1, dim=1)  # [B * Q, 1, h, w] each
-        scene = factor.flatten()[:, None, None, None].expand_as(background)
-        background = self.adjust(torch.cat([background, scene], dim=1))
-        foreground = self.adjust(torch.cat([foreground, scene], dim=1))
-        background = self.join(torch.cat([background, base_map.flatten(0, 1)], dim=1))
-        return torch.cat([background, foreground], dim=1).unflatten(0, lead)
+        with torch.autocast(meta.device.type, enabled=False):  # a handful of numbers that thresholds are compared with
+            background, foreground = meta.float().flatten(0, 1).softmax(1).split(1, dim=1)  # [B * Q, 1, h, w] each
+            scene = factor.flatten()[:, None, None, None].expand_as(background)
+            background = self.adjust(torch.cat([background, scene], dim=1))
+            foreground = self.adjust(torch.cat([foreground, scene], dim=1))
+            background = self.join(torch.cat([background, base_map.flatten(0, 1)], dim=1))
+            return torch.cat([background, foreground], dim=1).unflatten(0, lead)
 
 
 def _size(maps: Tensor) -> tuple[int, int]:

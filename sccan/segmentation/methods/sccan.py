@@ -16,12 +16,13 @@ from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
+from sccan.pointwise import PointwiseConv2d
 from sccan.segmentation.heads import DENSE_HEAD_NAMES, DenseHead
 from sccan.segmentation.losses import dice_loss
 from sccan.segmentation.prior import PriorSupport, prior_support, softmax_prior
 from sccan.segmentation.prototypes import masked_average_pooling
 from sccan.segmentation.resize import resize
-from sccan.segmentation.working_features import down_projection, merged_stages, spread
+from sccan.segmentation.working_features import down_projection, merge, merged_stages
 
 _BLOCK = ("transformer.layers.0.blocks.{}.", "transformer.blocks.{}.")
 _ATTENTION = {"attn_q.": "query_attention.", "attn_s.": "support_attention."}
@@ -83,6 +84,7 @@ class SCCAN(Method):
         head_dropout: float = 0.1,
         aspp_dilations: Sequence[int] = (6, 12, 18),
         ignore_label: int | None = None,
+        neck: nn.Module | None = None,
     ) -> None:
         """
         Args:
@@ -99,6 +101,7 @@ class SCCAN(Method):
             head_dropout: share of the channels dropped before the last convolution in training.
             aspp_dilations: dilations of the ASPP's 3x3 branches, in cells.
             ignore_label: label left out of the loss; None counts ignored pixels as negatives, as published.
+            neck: filter of the maps on the grid, support and queries alike, [n, C, h, w] to the same; not published.
 
         Raises InputError: the backbone has no such stage, or `channels` is no multiple of `heads`.
         """
@@ -110,10 +113,11 @@ class SCCAN(Method):
         merged = sum(stages[name].channels for name in merge_stages)
         self.down_query = down_projection(merged, channels, feature_dropout)
         self.down_support = down_projection(merged, channels, feature_dropout)
-        self.merge_query = nn.Conv2d(2 * channels + 1, channels, 1, bias=False)
-        self.merge_support = nn.Conv2d(2 * channels + 1, channels, 1, bias=False)
+        self.merge_query = PointwiseConv2d(2 * channels + 1, channels, bias=False)
+        self.merge_support = PointwiseConv2d(2 * channels + 1, channels, bias=False)
         self.transformer = CrossTransformer(channels, depth=depth, heads=heads, window=window, mlp_ratio=mlp_ratio)
         self.head = DenseHead(channels, dilations=aspp_dilations, dropout=head_dropout)
+        self.neck = neck or nn.Identity()
 
     def encode(self, images: Tensor) -> Features:
         with torch.no_grad():
@@ -123,7 +127,8 @@ class SCCAN(Method):
     def condition(self, support: Features, labels: Tensor) -> SCCANState:
         masks = self.support_masks(labels)
         support_map, mask, prototype = self.support_map(support, masks)
-        prior = prior_support(resize(support.maps[self.prior_stage], self.grid), masks)
+        # In float32 before it is enlarged: the prior stretches whatever was rounded.
+        prior = prior_support(resize(support.maps[self.prior_stage].float(), self.grid), masks)
         return SCCANState(prototype, prior, self.transformer.condition(support_map, mask))
 
     def predict(self, query: Features, state: SCCANState) -> Tensor:
@@ -165,15 +170,14 @@ class SCCAN(Method):
         features = self._on_grid(support, self.down_support)  # [B, K, C, h, w]
         mask, prototype = masks.mean(1), masked_average_pooling(features, masks).mean(1)
         foreground = (features * masks).mean(1)
-        merged = torch.cat([foreground, spread(prototype, self.grid), mask], dim=1)
-        return self.merge_support(merged), mask, prototype
+        return merge(self.merge_support, foreground, prototype, mask), mask, prototype
 
     def query_map(self, query: Features, state: SCCANState, prior: Tensor) -> Tensor:
         """The queries as the transformer sees them: features, prototype and prior mask merged, [B, Q, C, h, w]."""
-        features = self._on_grid(query, self.down_query)
-        prototype = spread(state.prototype, self.grid).unsqueeze(1).expand_as(features)
-        merged = torch.cat([features, prototype, prior], dim=2)
-        return self.merge_query(merged.flatten(0, 1)).unflatten(0, merged.shape[:2])
+        features = self._on_grid(query, self.down_query)  # [B, Q, C, h, w]
+        prototype = state.prototype.unsqueeze(1).expand(features.shape[:3])
+        parts = (part.flatten(0, 1) for part in (features, prototype, prior))
+        return merge(self.merge_query, *parts).unflatten(0, features.shape[:2])
 
     @property
     def _kept(self) -> list[str]:
@@ -182,5 +186,5 @@ class SCCAN(Method):
 
     def _on_grid(self, features: Features, down: nn.Module) -> Tensor:
         """Merged stages, reduced to C channels and brought to the grid, leading dimensions kept."""
-        merged = merged_stages(features, self.merge_stages)
-        return resize(down(merged.flatten(0, 1)), self.grid).unflatten(0, merged.shape[:2])
+        maps: Tensor = self.neck(resize(down(merged_stages(features, self.merge_stages)), self.grid))
+        return maps.unflatten(0, features.maps[self.merge_stages[0]].shape[:2])

@@ -141,3 +141,10 @@ def test_grids_are_cut_row_by_row(tmp_path: Path) -> None:
     Image.fromarray(grid[:, :600]).save(tmp_path / "val" / "cow.webp", lossless=True)
     with pytest.raises(InputError, match=r"cow\.webp is 64x600; expected 20 columns"):
         read_grids(tmp_path)
+
+
+def test_tasnets_files_hold_pictures_and_labels_together(tmp_path: Path) -> None:
+    np.savez(tmp_path / "few-shot-val.npz", features=IMAGES, targets=np.array([1, 0, 1, 1]))
+    pictures = read_pickles(tmp_path, stored_channels="bgr")["val"]
+    assert pictures.labels.tolist() == [1, 0, 1, 1]
+    assert np.array_equal(pictures.read(2), IMAGES[2, ..., ::-1])

@@ -78,9 +78,12 @@ def test_a_resize_makes_one_array_and_is_written_down(tmp_path: Path) -> None:
     pictures = read_prepared(tmp_path / "out")["train"]
     assert isinstance(pictures, ArrayPictures)
     assert pictures.images.shape == (3, 5, 7, 3)
-    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["resized"] == {
+    index = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert index["splits"]["train"]["original_sizes"] == [[4, 6], [4, 6]]
+    assert index["resized"] == {
         "size": [5, 7],
         "filter": "bilinear",
+        "square": False,
     }
 
 
@@ -116,7 +119,7 @@ def test_a_broken_picture_stops_the_preparation_and_leaves_no_data_set(tmp_path:
     (tmp_path / "in" / "test" / "cow" / "8.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"cow/8 .*is no picture of a known format"):
         prepare(Source(tmp_path / "in"), tmp_path / "out")
-    assert not (tmp_path / "out" / "dataset.json").exists()
+    assert not (tmp_path / "out").exists()
     prepare(Source(_folders(tmp_path / "good")), tmp_path / "out")
     with pytest.raises(InputError, match="holds a prepared data set already"):
         prepare(Source(tmp_path / "good"), tmp_path / "out")

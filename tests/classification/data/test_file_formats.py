@@ -149,3 +149,14 @@ def test_cub_is_dealt_to_the_splits_of_the_named_list(tmp_path: Path) -> None:
     put(tmp_path / "images" / listed["val"][0] / "extra.jpg")
     with pytest.raises(InputError, match=r"extra\.jpg is not in .*images\.txt; the tree was changed"):
         read_cub(tmp_path, "cub-closerlook")
+
+
+def test_class_folders_may_lie_in_a_folder_of_images(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "val" / "ant" / "a.jpg")
+    assert read_class_folders(tmp_path)["val"].class_names == ("ant",)
+
+
+def test_lists_of_the_older_miniimagenet_split_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("filename,class\nn04201297_10028.JPEG,n04201297\n")
+    with pytest.raises(InputError, match="the older miniImageNet split"):
+        read_csv_lists(tmp_path)

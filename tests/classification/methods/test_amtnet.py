@@ -32,7 +32,7 @@ def test_scores_are_fused_predictions_and_votes_of_patches(patch_vote: bool) -> 
         image = query.maps["layer4"][1, 2]
         classes, vector = F.normalize(classes, dim=-1), F.normalize(image.mean((1, 2)), dim=0)
         network = model.metrics.relation
-        relation = network(classes[None], vector[None, None, None])[0, 0, :, 0]
+        relation = network(classes[None, None], vector[None, None, None, None])[0, 0, :, 0]
         euclidean = -7 * (classes - vector).square().mean(-1)
         want = (7 * classes @ vector).log_softmax(0) + euclidean.sigmoid().log_softmax(0)
         want = want + relation.sigmoid().log_softmax(0)

@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.backbones.weights import load_strict, load_weights
 from sccan.classification.heads import one_hot
 from sccan.classification.methods.can import CAN, PUBLISHED_NAMES, CANOutputs, CANState, can_losses
 from sccan.episodes.episode import Episode, Features
-from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, small_can
+from tests.classification.methods.contract import check_published_checkpoint, query_class_ids, zero_gradients
 
 
 def _pair_maps(model: CAN, support: Tensor, labels: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,20 +131,12 @@ def test_losses_are_means_over_queries_and_positions_and_class_numbers_count_fro
     torch.testing.assert_close(losses["total"], by_hand_global + 0.5 * by_hand_local)
     model, episode = small_can(), made_up_episode()
     outputs = model.train()(episode)
-    ids = torch.stack(
-        [classes[labels] - 1 for classes, labels in zip(episode.classes, episode.query_labels, strict=True)]
-    )
+    ids = query_class_ids(episode)
     torch.testing.assert_close(model.loss(outputs, episode), can_losses(outputs, episode.query_labels, ids))
 
 
 def test_gradients_reach_every_parameter() -> None:
-    model, episode = small_can().train(), made_up_episode()
-    model.loss(model(episode), episode)["total"].backward()
-    (group,) = model.parameter_groups().values()
-    assert {id(p) for p in group} == {id(p) for p in model.parameters()}
-    without = [n for n, p in model.named_parameters() if p.grad is None or not bool(p.grad.isfinite().all())]
-    assert without == []
-    zero = [n for n, p in model.named_parameters() if float(p.grad.abs().max()) == 0]
+    zero = zero_gradients(small_can(), made_up_episode())
     assert zero in ([], ["attention.reduce.bias"])  # it feeds a norm: zero up to rounding
 
 
@@ -158,27 +148,9 @@ def test_the_head_computes_in_float32_under_autocast() -> None:
     assert outputs.local_scores.dtype == outputs.global_logits.dtype == torch.float32
 
 
-def test_a_published_checkpoint_loads_strictly_with_and_without_prefix(tmp_path: Path) -> None:
-    source, target = small_can(), small_can()
-    for parameter in target.parameters():
-        torch.nn.init.zeros_(parameter)
-    published = PUBLISHED_NAMES.published(source.state_dict())
-    assert {
-        "clasifier.weight",
-        "cam.conv1.conv.bias",
-        "cam.conv1.bn.running_mean",
-        "base.layer1.0.conv1.weight",
-    } <= set(published)
-    path = tmp_path / "best_model.pth.tar"
-    torch.save(
-        {"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": np.float64(0.6), "epoch": 3}, path
-    )
-    load_weights(target, path, names=PUBLISHED_NAMES, excused=())
-    for name, value in source.state_dict().items():
-        torch.testing.assert_close(target.state_dict()[name], value)
-    del published["clasifier.bias"]
-    with pytest.raises(InputError, match=r"1 missing: classifier\.bias"):
-        load_strict(target, PUBLISHED_NAMES.ours(published), source="file", excused=())
+def test_a_published_checkpoint_loads_strictly_with_prefix(tmp_path: Path) -> None:
+    some = {"clasifier.weight", "cam.conv1.conv.bias", "cam.conv1.bn.running_mean", "base.layer1.0.conv1.weight"}
+    check_published_checkpoint(small_can, PUBLISHED_NAMES, some, ("clasifier.bias", r"classifier\.bias"), tmp_path)
 
 
 def test_the_published_network_has_the_published_number_of_parameters() -> None:

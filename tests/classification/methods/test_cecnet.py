@@ -39,11 +39,11 @@ def test_scores_are_those_of_single_pairs(cluster: str, distance: str | None) ->
         got = model(episode)
         assert got.shape == (2, 4, 3)
         maps = support.maps["layer4"][1][episode.support_labels[1] == 2].mean(0).flatten(1).T
-        pair = model.connection(maps, query.maps["layer4"][1, 3].flatten(1).T)
+        left, right = model.connection(maps, query.maps["layer4"][1, 3].flatten(1).T).weighted()
         if model.distance is None:
-            want = 7 * F.cosine_similarity(pair.left.mean(0), pair.right.mean(0), dim=0)
+            want = 7 * F.cosine_similarity(left.mean(0), right.mean(0), dim=0)
         else:
-            want = 7 * F.cosine_similarity(pair.right, model.distance(pair.right, pair.left)).mean()
+            want = 7 * F.cosine_similarity(right, model.distance(right, left)).mean()
     torch.testing.assert_close(got[1, 3, 2], want, atol=2e-4, rtol=0)
 
 

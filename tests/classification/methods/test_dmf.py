@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.backbones.resnet12_pooled import PooledResNet12
-from sccan.backbones.weights import load_strict, load_weights
 from sccan.classification.methods.can import can_losses
 from sccan.classification.methods.dmf import DMF, PUBLISHED_NAMES
 from sccan.episodes.episode import Features
-from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode
+from tests.classification.methods.contract import check_published_checkpoint, query_class_ids, zero_gradients
 
 
 def _small(**settings: object) -> DMF:
@@ -75,9 +73,7 @@ def test_the_loss_is_that_of_raw_maps_and_of_score_maps_with_their_border() -> N
     outputs = model.train()(episode)
     assert outputs.local_scores.shape == (2, 4, 3, 5, 7)
     assert outputs.global_logits.shape == (2, 4, 7, 3, 5)
-    ids = torch.stack(
-        [classes[labels] - 1 for classes, labels in zip(episode.classes, episode.query_labels, strict=True)]
-    )
+    ids = query_class_ids(episode)
     losses = model.loss(outputs, episode)
     torch.testing.assert_close(losses, can_losses(outputs, episode.query_labels, ids))
     torch.testing.assert_close(losses["total"], losses["global"] + 0.5 * losses["local"])
@@ -90,13 +86,7 @@ def test_the_loss_is_that_of_raw_maps_and_of_score_maps_with_their_border() -> N
 
 
 def test_gradients_reach_every_parameter() -> None:
-    model, episode = _small().train(), made_up_episode()
-    model.loss(model(episode), episode)["total"].backward()
-    (group,) = model.parameter_groups().values()
-    assert {id(p) for p in group} == {id(p) for p in model.parameters()}
-    without = [n for n, p in model.named_parameters() if p.grad is None or not bool(p.grad.isfinite().all())]
-    assert without == []
-    assert [n for n, p in model.named_parameters() if p.grad is not None and float(p.grad.abs().max()) == 0] == []
+    assert zero_gradients(_small(), made_up_episode()) == []
 
 
 def test_the_head_computes_in_float32_under_autocast() -> None:
@@ -107,28 +97,16 @@ def test_the_head_computes_in_float32_under_autocast() -> None:
     assert outputs.local_scores.dtype == outputs.global_logits.dtype == torch.float32
 
 
-def test_a_published_checkpoint_loads_strictly_with_and_without_prefix(tmp_path: Path) -> None:
-    source, target = _small(), _small()
-    for parameter in target.parameters():
-        torch.nn.init.zeros_(parameter)
-    published = PUBLISHED_NAMES.published(source.state_dict())
-    assert {
+def test_a_published_checkpoint_loads_strictly_with_prefix(tmp_path: Path) -> None:
+    some = {
         "global_clasifier.weight",
         "dw_gen.off_conv.weight",
         "dw_gen.kernel_conv.weight",
         "base.layer4.0.num_batches_tracked",
         "base.layer1.0.downsample.1.running_mean",
-    } <= set(published)
-    path = tmp_path / "best_model.pth.tar"
-    torch.save(
-        {"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": np.float64(0.6), "epoch": 3}, path
-    )
-    load_weights(target, path, names=PUBLISHED_NAMES, excused=())
-    for name, value in source.state_dict().items():
-        torch.testing.assert_close(target.state_dict()[name], value)
-    del published["dw_gen.off_conv.weight"]
-    with pytest.raises(InputError, match=r"1 missing: meta_filter\.offset\.weight"):
-        load_strict(target, PUBLISHED_NAMES.ours(published), source="file", excused=())
+    }
+    missing = ("dw_gen.off_conv.weight", r"meta_filter\.offset\.weight")
+    check_published_checkpoint(_small, PUBLISHED_NAMES, some, missing, tmp_path)
 
 
 @pytest.mark.parametrize(("groups", "generator"), [(64, 944_640), (160, 1_497_600), (320, 2_419_200), (640, 4_262_400)])

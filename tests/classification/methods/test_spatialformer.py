@@ -78,7 +78,7 @@ def test_novel_task_attention_does_not_depend_on_the_order_of_supports_unless_as
         theirs = _small(published).eval()
         torch.testing.assert_close(theirs(ordered), ours(episode), atol=1e-5, rtol=0)
         assert float((theirs(turned) - ours(episode)).abs().max()) > 0.01
-        with pytest.raises(ValueError, match="6 supports cannot stand for 3 class maps"):
+        with pytest.raises(InputError, match="6 supports cannot stand for 3 class maps"):
             theirs(made_up_episode(n_shot=2))
 
 

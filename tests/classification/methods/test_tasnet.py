@@ -92,7 +92,7 @@ def test_transduction_moves_class_means_and_sends_no_gradient_through_them() -> 
 
 
 def test_only_the_visual_layer_learns_and_unit_features_are_for_training() -> None:
-    model, episode = _small(concatenated, unit_features=True), made_up_episode()
+    model, episode = _small(concatenated, unit_in_training=True), made_up_episode()
     assert not model.train().backbone.training
     model.loss(model(episode), episode)["total"].backward()
     (group,) = model.parameter_groups().values()
@@ -114,6 +114,35 @@ def test_a_published_checkpoint_of_head_and_encoder_loads_strictly(tmp_path: Pat
         torch.save({"params": names | doubled}, tmp_path / "max_acc.pth")
         load_weights(target, tmp_path / "max_acc.pth", names=PUBLISHED_NAMES, excused=("*num_batches_tracked",))
         assert torch.equal(target.visual.weight, source.visual.weight)
+
+
+def test_the_published_carry_over_starts_each_episode_where_the_last_one_ended() -> None:
+    fresh, carried, episode = _small().eval(), _small(carry_over=True).eval(), made_up_episode()
+    with torch.no_grad():
+        support, query = fresh.encode_episode(episode)
+        words, start = fresh.class_words[episode.classes - 1], None
+        for number in range(2):
+            one = slice(number, number + 1)
+            maps, asked = (Features({"layer4": part.maps["layer4"][one]}, (20, 40)) for part in (support, query))
+            state = fresh.condition(maps, episode.support_labels[one], words=words[one], start=start)
+            want, start = fresh.predict(asked, state), state.learner
+        got = carried(episode)
+    torch.testing.assert_close(got[1:], want)
+    torch.testing.assert_close(carried.word_weight, start.weight[0])
+    assert not torch.allclose(fresh(episode)[1:], want)
+    torch.testing.assert_close(fresh(episode)[:1], got[:1])
+    again = carried.train()(episode)
+    assert not torch.allclose(again, got)
+    carried.loss(again, episode)["total"].backward()
+    assert carried.visual.weight.grad is not None
+
+
+def test_scales_of_cosines_and_of_words() -> None:
+    episode, plain = made_up_episode(), _small(concatenated, cosine=True).eval()
+    torch.testing.assert_close(_small(concatenated, cosine=True, scale=7.0).eval()(episode), 7 * plain(episode))
+    torch.testing.assert_close(_small(word_scale=0.01).class_words, 0.01 * plain.class_words)
+    features = Features({"layer4": torch.full((1, 1, 4, 1, 1), 3.0)}, (20, 40))
+    assert _small(unit_in_evaluation=True).eval().vectors(features).flatten().tolist() == [0.5] * 4
 
 
 def test_words_of_another_size_are_refused() -> None:

@@ -3,7 +3,7 @@
 import torch
 
 from sccan.episodes.episode import EpisodeSpec
-from sccan.segmentation.methods.all_answers import AllAnswers, disagreement_rows, unstacked
+from sccan.segmentation.methods.all_answers import AllAnswers, FinalSink, disagreement_rows, unstacked
 from tests.segmentation.methods.test_bam import BASE, _episode, _model
 
 
@@ -16,6 +16,19 @@ def test_the_stacked_answers_are_those_of_the_model() -> None:
     torch.testing.assert_close(meta, answers.meta)
     torch.testing.assert_close(base, answers.base)
     assert base.shape[2] == len(BASE) + 1
+
+
+def test_the_own_class_of_an_episode_is_left_out_as_in_the_model_itself() -> None:
+    model, episode = _model().eval(), _episode(classes=(BASE[1], BASE[2]))
+    final, _, _ = unstacked(AllAnswers(model).eval()(episode))
+    torch.testing.assert_close(final, model(episode))
+    assert not torch.equal(model(episode), model(_episode(classes=(3, 4))))
+
+
+def test_a_sink_gets_the_ensembles_share() -> None:
+    outputs, seen = torch.rand(2, 1, 9, 3, 4), []
+    FinalSink(lambda specs, pictures, maps: seen.append((specs, pictures, maps)))([], {}, outputs)
+    assert torch.equal(seen[0][2], outputs[:, :, :2])
 
 
 def test_disagreement_is_foreground_of_one_on_a_base_class_of_the_other() -> None:

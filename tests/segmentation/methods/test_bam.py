@@ -16,8 +16,10 @@ from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_weights
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
+from sccan.segmentation.gram import gram_matrix
 from sccan.segmentation.heads import PyramidHead
 from sccan.segmentation.losses import pixel_cross_entropy
+from sccan.segmentation.methods import bam
 from sccan.segmentation.methods.bam import BAM, PUBLISHED_NAMES, BAMOutputs, Ensemble, ShotWeights
 
 B, K, Q = 2, 3, 2
@@ -25,10 +27,14 @@ BASE = (2, 5, 7, 11)
 CASES = Path(__file__).parents[2] / "reference" / "cases" / "bam"
 
 
+def _head(in_channels: int) -> PyramidHead:
+    return PyramidHead(in_channels, len(BASE) + 1, channels=8, norm_layer=FrozenBatchNorm2d)
+
+
 def _model(n_shot: int = K, **settings: object) -> BAM:
     torch.manual_seed(0)
     backbone = SmallResNet(stem=(4, 4, 6), widths=(6, 8, 10, 12), blocks=(1, 1, 1, 1), norm_layer=FrozenBatchNorm2d)
-    head = PyramidHead(12, len(BASE) + 1, channels=8, norm_layer=FrozenBatchNorm2d)
+    head = settings.pop("base_head", None) or _head(12)
     numbers = {"channels": 12, "aspp_dilations": (1, 2), "n_shot": n_shot}
     model = BAM(backbone, head, BASE, **{**numbers, **settings})  # type: ignore[arg-type]
     with torch.no_grad():  # not the meta learner alone
@@ -88,6 +94,42 @@ def test_the_base_head_runs_once_per_query_whatever_the_shots() -> None:
     model.base_head.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
     model(_episode())
     assert seen == [B * Q]
+
+
+def test_gram_matrices_are_made_once_per_picture_whatever_the_queries_and_shots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def counted(maps: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(maps.shape[:-3]))
+        return gram_matrix(maps)
+
+    monkeypatch.setattr(bam, "gram_matrix", counted)
+    _model().eval()(_episode())
+    assert seen == [(B, K), (B, Q)]
+
+
+def test_supports_reach_the_priors_stage_masked_only() -> None:
+    model, episode, seen = _model().eval(), _episode(), []
+    support, query = (model.encode(x.flatten(0, 1)) for x in (episode.support_images, episode.query_images))  # type: ignore[union-attr]
+    want = model.predict(query.view(B, Q), model.condition(support.view(B, K), episode.support_labels))
+    model.backbone.layer4.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
+    torch.testing.assert_close(model(episode), want)
+    assert seen == [B * Q, B * K]
+    assert list(model.encode_episode(episode)[0].maps) == ["layer3", "layer2"]
+
+
+def test_a_stage_that_supports_need_is_made_of_them() -> None:
+    model, episode = _model(merge_stages=("layer4", "layer2")).eval(), _episode()
+    assert "layer4" in model.encode_episode(episode)[0].maps
+    assert model(episode).shape == (B, Q, 2, 49, 65)
+
+
+def test_no_stage_beyond_the_last_one_used_is_computed() -> None:
+    model = _model(prior_stage="layer3", merge_stages=("layer2", "layer1"), base_head=_head(10)).eval()
+    model.backbone.layer4.register_forward_hook(lambda module, args, out: pytest.fail("layer4 is not used"))
+    assert model(_episode()).shape == (B, Q, 2, 49, 65)
 
 
 def test_features_may_come_instead_of_images() -> None:
@@ -258,3 +300,16 @@ def test_a_published_5_shot_checkpoint_loads_strictly(tmp_path: Path) -> None:
 def test_a_first_stage_cannot_be_the_priors() -> None:
     with pytest.raises(InputError, match="layer1 is the first stage of SmallResNet"):
         _model(prior_stage="layer1")
+
+
+def test_the_ensemble_and_the_shot_weights_compute_in_float32_under_autocast() -> None:
+    model = _model().eval()
+    generator = torch.Generator().manual_seed(2)
+    meta, base = torch.randn(B, Q, 2, 5, 7, generator=generator), torch.rand(B, Q, 1, 5, 7, generator=generator)
+    difference = torch.rand(B, Q, K, generator=generator)
+    with torch.inference_mode():
+        want = model.ensemble(meta, base, difference.mean(-1)), model.shot_weights(difference)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            got = model.ensemble(meta, base, difference.mean(-1)), model.shot_weights(difference)
+    for one, other in zip(got, want, strict=True):
+        assert torch.equal(one, other)

@@ -1,4 +1,4 @@
-"""`python tools/recognise.py --config FILE --support DIR --pictures DIR --out DIR`; see sccan/commands/recognise.py."""
+"""`python tools/extract_features.py --help`; the command itself lives in sccan/commands/extract_features.py."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout need not be installed
 
 from sccan.commands.entry import run_main
-from sccan.commands.recognise import main
+from sccan.commands.extract_features import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,0 +1,19 @@
+"""Refusals of settings that several builders need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sccan.errors import InputError, nearest
+
+
+def require_choice(key: str, value: str, known: Collection[str]) -> None:
+    """Raises InputError: the value of a setting is none of those known."""
+    if value not in known:
+        raise InputError(f"{key} is {value!r}, expected one of {', '.join(known)}{nearest(value, known)}")
+
+
+def require_divisor(key: str, value: int, channels: int) -> None:
+    """Raises InputError: the value of a setting does not divide the channels of the backbone."""
+    if value < 1 or channels % value:
+        raise InputError(f"{key} is {value}, but must divide the {channels} channels of the backbone")

@@ -1,0 +1,118 @@
+"""Tell one's own pictures apart from a few examples of every class."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sccan.classification.classify import NONE
+from sccan.commands.entry import parser
+from sccan.commands.segment import add_compute_options, left_out, require_apart
+from sccan.engine.progress import Progress
+from sccan.errors import InputError, nearest
+from sccan.predict.loading import load_classifier
+from sccan.predict.photos import Photo, find_photos
+from sccan.predict.supports import Supports
+from sccan.report.classified import Entry, write_classified
+
+EXAMPLE = """  sccan classify --model runs/can_resnet12_5w1s --support examples/ --images photos/ --out classified/
+  where examples/cat/, examples/dog/ ... hold a few pictures each and photos/ the pictures to tell apart
+
+  sccan classify --model can.safetensors --support examples/ --images photos/ --out classified/ --none-below 0.6 --sort
+  sccan classify --model can.safetensors --support examples/ --images labelled/ --out classified/
+  where labelled/cat/, labelled/dog/ ... hold pictures whose class is known: the accuracy is printed
+
+Exit code 1: some pictures could not be read; they are named at the end, and all others are done."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: every picture has got a class, or none; 1: some could not be read."""
+    command = parser("Tell pictures apart from a few examples of every class, with a classification method.", EXAMPLE)
+    command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
+    command.add_argument(
+        "--support", type=Path, required=True, metavar="DIR", help="a sub-folder of examples per class"
+    )
+    command.add_argument(
+        "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="CSV, JSON and contact sheet go here")
+    command.add_argument(
+        "--none-below", type=float, default=0.0, metavar="P",
+        help="a picture whose best class has a smaller probability is none of these (default: 0, never)",
+    )  # fmt: skip
+    command.add_argument("--sort", action="store_true", help="also copy the pictures into one folder per class")
+    command.add_argument(
+        "--labels", type=Path, default=None, metavar="CSV",
+        help="the pictures' true classes, a line 'picture,class' each (default: their sub-folder, if it is a class)",
+    )  # fmt: skip
+    add_compute_options(command)
+    args = command.parse_args(argv)
+    require_apart(args.out, args.support)
+    classifier = load_classifier(
+        args.model, device=args.device, precision=args.precision, batch=args.batch, opts=args.opts
+    )
+    supports = Supports.from_folder(args.support)
+    photos = find_photos(args.images, leave_out=[args.out])
+    truth = _truth(photos, supports.class_names, args.labels)
+    print("\n".join([f"model: {classifier.trained.note}", f"examples: {supports!r}", *left_out(args.images)]))
+    problems: dict[str, str] = {}
+    with Progress(len(photos), "classifying", unit="picture") as bar:
+
+        def failed(photo: Photo, error: InputError) -> None:
+            problems[photo.name] = str(error)
+            bar.advance()
+
+        entries = []
+        for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed):
+            entries.append(Entry(one.picture, one.name, tuple(one.probabilities.values()), truth.get(one.picture)))
+            bar.advance()
+    _write(args.out, entries, photos, supports.class_names, sort=args.sort)
+    print("\n".join([*_summary(entries), *(f"not classified: {name}: {why}" for name, why in problems.items())]))
+    return 1 if problems else 0
+
+
+def _write(out: Path, entries: list[Entry], photos: list[Photo], class_names: Sequence[str], *, sort: bool) -> None:
+    by_name = {photo.name: photo for photo in photos}
+    files = write_classified(out, entries, class_names, lambda name: by_name[name].read())
+    for one in entries if sort else ():
+        source = by_name[one.picture].path
+        target = out / "sorted" / one.label / Path(one.picture).as_posix().replace("/", "_")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(source), target)
+    print("\n".join(f"wrote {path}" for path in files))
+
+
+def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None) -> Mapping[str, str]:
+    """The class of every picture whose class is known: from a table, or its sub-folder."""
+    if table is None:
+        folders = {photo.name: Path(photo.name).parts[0] for photo in photos}
+        return {name: folder for name, folder in folders.items() if folder in class_names}
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(table.read_text("utf-8-sig").splitlines()) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"labels {table} cannot be read: {error}; expected lines 'picture,class'") from error
+    names = {photo.name for photo in photos}
+    found = {row[0]: row[1] for row in rows if len(row) > 1 and row[0] in names}
+    if not found:
+        raise InputError(f"labels {table} name none of the {len(photos)} pictures; expected lines 'picture,class'")
+    unknown = next((label for label in found.values() if label not in class_names), None)
+    if unknown is not None:
+        raise InputError(
+            f"labels {table} name the class {unknown!r}, which has no example{nearest(unknown, class_names)}"
+        )
+    return found
+
+
+def _summary(entries: list[Entry]) -> list[str]:
+    """How many of each class, and the share that is right where that is known."""
+    lines = [f"{count:6}  {name}" for name, count in Counter(one.label for one in entries).most_common()]
+    known = [one for one in entries if one.truth is not None]
+    if known:
+        right = sum(one.label == one.truth for one in known)
+        unsure = sum(one.label == NONE for one in known)
+        told = f", {unsure} of them none of these" if unsure else ""
+        lines.append(f"accuracy: {100 * right / len(known):.1f} % ({right} of {len(known)} pictures{told})")
+    return lines

@@ -1,0 +1,46 @@
+"""Extract the features of all pictures with a frozen backbone, once, for methods that learn on features."""
+
+from yacs.config import CfgNode
+
+from sccan.build.classification import build_classifier, data_source, fixed_transform, preprocessing
+from sccan.build.classification_tasnet import begin_with_backbone
+from sccan.build.stored_features import extract_features, features_folder
+from sccan.classification.data.datasets import open_splits
+from sccan.classification.methods.tasnet import TasNet
+from sccan.commands.entry import add_config_options, parser
+from sccan.config import load_config
+from sccan.engine.distributed import Runtime, start
+
+EXAMPLE = """  python tools/extract_features.py --config=config/cifar_fs/tasnet_resnet12_5w1s.yaml"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: the folder holds the features of every split of the data set."""
+    command = parser(
+        "Extract the features of all pictures with the frozen backbone BACKBONE.WEIGHTS into METHOD.TASNET.FEATURES. "
+        "Splits that are there already are kept, if they belong to the same backbone, data set and preprocessing.",
+        EXAMPLE,
+    )
+    add_config_options(command)
+    args = command.parse_args(argv)
+    cfg = load_config(args.config, args.opts)
+    with start(cfg.DEVICE) as runtime:
+        if runtime.is_main:
+            extract(cfg, runtime)
+    return 0
+
+
+def extract(cfg: CfgNode, runtime: Runtime) -> None:
+    """Extract what is missing, split by split, and say so.
+
+    Raises InputError: the settings name no folder or no backbone, or the folder holds features of another one.
+    """
+    folder = features_folder(cfg)
+    method = build_classifier(cfg, n_base=0)
+    assert isinstance(method, TasNet)
+    begin_with_backbone(cfg, method, runtime)
+    method = method.to(runtime.device).eval()
+    transform = fixed_transform(cfg)
+    print(f"features: {folder}")
+    for split, pictures in open_splits(data_source(cfg)).items():
+        print(extract_features(cfg, runtime, method, pictures, split, transform, preprocessing(cfg)), flush=True)

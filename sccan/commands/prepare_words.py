@@ -1,0 +1,58 @@
+"""Bring word vectors into a safe and compact form, once: GloVe's text files, or the attributes of CUB."""
+
+import argparse
+from pathlib import Path
+
+from sccan.build.class_words import wanted_words
+from sccan.build.classification import data_source
+from sccan.classification.data.datasets import open_splits
+from sccan.classification.word_vectors import Vocabulary, read_class_attributes, write_table, write_words
+from sccan.commands.entry import parser
+from sccan.config import load_config
+from sccan.errors import InputError
+
+EXAMPLES = """\
+  python tools/prepare_words.py glove.840B.300d.txt --to data/words
+  python tools/prepare_words.py glove.6B.50d.txt --to data/words50 --only-for config/cifar_fs/tasnet_resnet12_5w1s.yaml
+  python tools/prepare_words.py --attributes CUB_200_2011 --to data/cub_attributes
+then set METHOD.TASNET.VECTORS to the folder, and METHOD.TASNET.WORD_SIZE to the numbers per word"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: the folder holds the vectors."""
+    command = parser(
+        "Read a text file with a word and its numbers per line (GloVe, word2vec and fastText in text form) into a "
+        "folder that is mapped into memory and opened at once. CUB has attributes instead of words.",
+        EXAMPLES,
+    )
+    command.add_argument("vectors", nargs="?", type=Path, metavar="FILE", help="text file of word vectors")
+    command.add_argument("--attributes", type=Path, metavar="DIR", help="official tree of CUB-200-2011")
+    command.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write")
+    command.add_argument(
+        "--only-for", metavar="CONFIG", help="keep the words of the classes of this config's data set alone"
+    )
+    command.add_argument("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help="settings of it")
+    args = command.parse_args(argv)
+    if (args.vectors is None) == (args.attributes is None):
+        raise InputError("give either a file of word vectors or --attributes with the tree of CUB; see --help")
+    if args.attributes is not None:
+        found = read_class_attributes(args.attributes)
+        count = write_table(args.to, found.vectors, found.origin)
+        return _done(args.to, count, found)
+    wanted = _wanted(args.only_for, args.opts) if args.only_for else None
+    count = write_words(args.vectors, args.to, wanted)
+    if wanted is not None and count < len(wanted):
+        print(f"{len(wanted) - count} of {len(wanted)} words are not in the file")
+    return _done(args.to, count, None)
+
+
+def _wanted(config: str, opts: list[str]) -> set[str]:
+    cfg = load_config(config, opts)
+    splits = open_splits(data_source(cfg)).values()
+    return {word for pictures in splits for word in wanted_words(cfg, pictures.class_names)}
+
+
+def _done(folder: Path, count: int, attributes: Vocabulary | None) -> int:
+    what = "words" if attributes is None else f"classes with {attributes.size} attributes"
+    print(f"{count} {what}: {folder}  (use with --opts METHOD.TASNET.VECTORS {folder})")
+    return 0

@@ -1,0 +1,131 @@
+"""Segment one's own pictures from a few annotated examples."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from sccan.commands.entry import parser
+from sccan.engine.modes import PRECISIONS
+from sccan.engine.progress import Progress
+from sccan.errors import InputError
+from sccan.predict.loading import load_segmenter
+from sccan.predict.photos import Photo, find_photos, other_files
+from sccan.predict.quality import support_outcomes, told_weak, write_report
+from sccan.predict.segment_folder import SegmentedFolder
+from sccan.predict.supports import Supports
+
+EXAMPLE = """  sccan segment --model runs/coco_mini_split0 --support examples/ --images photos/ --out masks/
+  where examples/ holds pictures and, beside each or in examples/masks/, a mask PNG of the same name (white on black);
+  or LabelMe json files; or one COCO json; several classes: one such sub-folder each, or classes.txt
+
+  sccan segment --model sccan.safetensors --support examples/ --images huge.tif --out masks/ --tile 1024
+  sccan segment --model train_epoch_43_0.6753.pth --support examples/ --images photos/ --out masks/ --device cuda \\
+      --precision bf16 --batch 16 --report
+
+The same command goes on where it was interrupted. Exit code 1: some pictures could not be read; they are named at the
+end, and all others are done."""
+SHOWN = 5
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: every picture is segmented; 1: some could not be read."""
+    args = _parser().parse_args(argv)
+    if args.report and args.no_overlays:
+        raise InputError("--report shows overlays; leave out --no-overlays")
+    require_apart(args.out, args.support)
+    segmenter = load_segmenter(
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        size=args.size,
+        tile=args.tile,
+        batch=args.batch,
+        opts=args.opts,
+    )
+    supports = Supports.from_folder(args.support)
+    photos = find_photos(args.images, leave_out=[args.out])
+    print(
+        "\n".join(
+            [f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *left_out(args.images)]
+        )
+    )
+    segmenter.condition(supports)  # a bad example is told before any file is written
+    checked = support_outcomes(segmenter, supports) if args.report else []
+    print("".join(f"{line}\n" for line in told_weak(checked)), end="")
+    folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite)
+    with folder.journal:
+        left = len(folder.left(photos, overlays=not args.no_overlays))
+        print(f"{len(photos)} pictures, {len(photos) - left} of them finished earlier; {segmenter!r}")
+        with Progress(len(photos), "segmenting", done=len(photos) - left, unit="picture") as bar:
+            folder.run(photos, overlays=not args.no_overlays, advance=bar.advance)
+        files = folder.finish(photos) + ([write_report(folder, photos, checked)] if args.report else [])
+        print("\n".join([*_summary(folder, photos), *(f"wrote {path}" for path in (*files, args.out))]))
+    for name, problem in folder.problems.items():
+        print(f"not segmented: {name}: {problem}")
+    return 1 if folder.problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    command = parser("Segment pictures from a few annotated examples, with a trained segmentation method.", EXAMPLE)
+    command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
+    command.add_argument("--support", type=Path, required=True, metavar="DIR", help="annotated examples")
+    command.add_argument(
+        "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="label maps and tables go here")
+    command.add_argument(
+        "--size", type=int, default=0, help="longer side of the network's input (default: the model's)"
+    )
+    command.add_argument(
+        "--tile", type=int, default=0, metavar="PIXELS",
+        help="cut pictures larger than this into overlapping tiles and blend them (default: 0, never)",
+    )  # fmt: skip
+    command.add_argument("--no-overlays", action="store_true", help="write no pictures with the masks drawn in")
+    command.add_argument("--report", action="store_true", help="also write report.html: doubtful examples and pictures")
+    command.add_argument("--overwrite", action="store_true", help="replace results made with other settings")
+    add_compute_options(command)
+    return command
+
+
+def add_compute_options(command: argparse.ArgumentParser) -> None:
+    """--device, --precision, --batch and --opts, as `segment` and `classify` take them."""
+    command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
+    command.add_argument("--precision", default="float32", choices=list(PRECISIONS), help="default: float32")
+    command.add_argument("--batch", type=int, default=4, help="pictures computed together (default: 4)")
+    command.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="settings that replace those of the model, to the end of the line",
+    )  # fmt: skip
+
+
+def require_apart(out: Path, support: Path) -> None:
+    """Raises InputError: results would be written into the examples, and be read as some the next time."""
+    if out.resolve().is_relative_to(support.resolve()):
+        raise InputError(
+            f"--out {out} lies in the examples {support}, where results would become examples; name another folder"
+        )
+
+
+def left_out(sources: Sequence[Path]) -> list[str]:
+    """A line for every folder that holds pictures of kinds that are not read."""
+    found = [(source, other_files(source)) for source in sources if source.is_dir()]
+    return [f"left out of {source}: {kinds} (save them as .jpg or .png)" for source, kinds in found if kinds]
+
+
+def _summary(folder: SegmentedFolder, photos: Sequence[Photo]) -> list[str]:
+    """What was found, and where to look first."""
+    records = folder.records(photos)
+    lines = []
+    for name in folder.class_names:
+        shares = [one["regions"][name]["share"] for one in records.values() if one["regions"][name]["pixels"]]
+        mean = f", {100 * sum(shares) / len(shares):.1f} % of their area" if shares else ""
+        lines.append(f"{name}: in {len(shares)} of {len(records)} pictures{mean}")
+    doubtful = sorted(records, key=lambda name: (not records[name]["absent"], records[name]["confidence"]))[:SHOWN]
+    if absent := sum(one["absent"] for one in records.values()):
+        lines.append(f"{absent} of them probably show none of this: what was marked hardly resembles the examples")
+    if len(records) > SHOWN:
+        told = ", ".join(f"{name} ({records[name]['confidence']:.2f})" for name in doubtful)
+        lines.append(f"look at these first (confidence): {told}")
+    return lines

@@ -1,0 +1,88 @@
+"""Features of pictures on a disk, from one evaluation to the next.
+
+A file's name is a digest of everything that its content depends on (weights, transform, the picture's bytes), so a
+stale file is never read. Files are safetensors: numbers and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from sccan.episodes.episode import Features
+from sccan.errors import InputError
+from sccan.report.files import written_beside
+
+CHANNELS_LAST = "channels_last"
+
+
+class FeatureFiles:
+    """Features by picture number, in a folder that grows up to a budget and is never thinned out."""
+
+    def __init__(self, folder: Path, digest: Callable[[int], str], *, budget_bytes: int) -> None:
+        """
+        Args:
+            folder: is made when needed.
+            digest: everything that a picture's features depend on, in hexadecimal digits.
+            budget_bytes: from this size on nothing more is written.
+        """
+        self.folder, self.digest, self.budget_bytes = folder, digest, budget_bytes
+        self._used = sum(path.stat().st_size for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
+
+    def path(self, number: int) -> Path:
+        """Where the features of a picture lie, if they were written."""
+        return self.folder / f"{self.digest(number)}.safetensors"
+
+    def read(self, number: int) -> Features | None:
+        """The features [1, C, h, w] on the CPU, or None.
+
+        Raises InputError: the file is damaged.
+        """
+        path = self.path(number)
+        if not path.is_file():
+            return None
+        try:
+            with safetensors.safe_open(path, framework="pt") as stored:
+                about = stored.metadata()
+                maps = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+            height, width = (int(side) for side in about["image_size"].split())
+        except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} holds no features ({error}); delete it, and they are computed again") from error
+        # The layout matters for the last bit of what is computed from the maps.
+        order = torch.channels_last if about.get("layout") == CHANNELS_LAST else torch.contiguous_format
+        return Features({name: value.contiguous(memory_format=order) for name, value in maps.items()}, (height, width))
+
+    def write(self, number: int, features: Features) -> None:
+        """Keeps the features of a picture, unless the budget is spent.
+
+        Raises InputError: the folder cannot be written.
+        """
+        size = sum(value.nbytes for value in features.maps.values())
+        if self._used + size > self.budget_bytes:
+            return
+        self._used += size
+        about = {"image_size": "{} {}".format(*features.image_size)}
+        if all(_is_channels_last(value) for value in features.maps.values()):
+            about["layout"] = CHANNELS_LAST
+        plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
+        with written_beside(self.path(number), durable=False) as beside:
+            safetensors.torch.save_file(plain, beside, metadata=about)
+
+
+def weights_digest(module: nn.Module) -> str:
+    """A digest of names, shapes, types and values of everything in a module."""
+    found = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        found.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _is_channels_last(value: Tensor) -> bool:
+    return value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last) and not value.is_contiguous()

@@ -1,0 +1,79 @@
+"""One function for every kind of trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sccan.build.trained import load_trained
+from sccan.errors import InputError
+from sccan.predict.classifier import Classifier
+from sccan.predict.segmenter import Segmenter
+
+
+def load(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    size: int = 0,
+    tile: int = 0,
+    batch: int = 4,
+    opts: Sequence[str] = (),
+) -> Segmenter | Classifier:
+    """A trained model, ready for one's own pictures.
+
+    >>> segmenter = sccan.load("runs/coco_mini_split0")  # doctest: +SKIP
+    >>> result = segmenter(sccan.Supports.from_folder("examples"), "photo.jpg")  # doctest: +SKIP
+    >>> result.save("mask.png")  # doctest: +SKIP
+
+    Args:
+        source: a run folder, a ``.safetensors`` file of ours, or a published checkpoint.
+        device: auto (CUDA where there is one, else CPU) | cpu | cuda | cuda:N.
+        precision: float32 | bf16 | fp16.
+        size: segmentation: longer side of the network's input, in pixels; 0: that of the method's own tests.
+        tile: segmentation: pictures larger than this are cut into overlapping tiles of this side; 0: never.
+        batch: pictures or tiles computed together.
+        opts: KEY VALUE pairs that replace settings of the model, such as METHOD.CAN.TRANSDUCTIVE True.
+
+    Raises InputError: it is no such model, does not fit, or an option is unfit; one line says what it is.
+    """
+    trained = load_trained(source, opts)
+    if not trained.is_classifier:
+        return Segmenter(trained, device=device, precision=precision, size=size, tile=tile, batch=batch)
+    if size or tile:
+        raise InputError(f"{source} is a classifier, which has a picture size of its own; leave out size and tile")
+    return Classifier(trained, device=device, precision=precision, batch=batch)
+
+
+def load_segmenter(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    size: int = 0,
+    tile: int = 0,
+    batch: int = 4,
+    opts: Sequence[str] = (),
+) -> Segmenter:
+    """As `load`, for segmentation alone. Raises InputError: also where the model is a classifier."""
+    trained = load_trained(source, opts)
+    if trained.is_classifier:
+        raise InputError(
+            f"{source} tells pictures apart ({trained.cfg.METHOD.NAME}) and makes no masks; "
+            "use sccan classify, or name a model of a segmentation method"
+        )
+    return Segmenter(trained, device=device, precision=precision, size=size, tile=tile, batch=batch)
+
+
+def load_classifier(
+    source: str | Path, *, device: str = "auto", precision: str = "float32", batch: int = 4, opts: Sequence[str] = ()
+) -> Classifier:
+    """As `load`, for classification alone. Raises InputError: also where the model segments."""
+    trained = load_trained(source, opts)
+    if not trained.is_classifier:
+        raise InputError(
+            f"{source} makes masks ({trained.cfg.METHOD.NAME}) and tells no pictures apart; "
+            "use sccan segment, or name a model of a classification method"
+        )
+    return Classifier(trained, device=device, precision=precision, batch=batch)

@@ -1,0 +1,58 @@
+"""The quality report of a segmented folder: which examples and which pictures somebody should look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sccan.predict.photos import Photo
+from sccan.predict.segment_folder import SegmentedFolder
+from sccan.predict.segmenter import Segmenter
+from sccan.predict.supports import Supports
+from sccan.report.pictures import errors
+from sccan.report.quality_page import WEAK_SUPPORT, PictureOutcome, SupportOutcome, write_quality_page
+from sccan.segmentation.self_consistency import support_consistency
+
+REPORT = "report.html"
+
+
+def support_outcomes(segmenter: Segmenter, supports: Supports) -> list[SupportOutcome]:
+    """How well every example agrees with the others, or with altered copies of itself.
+
+    Raises InputError: the supports are unfit for segmentation.
+    """
+    return [
+        SupportOutcome(one.name, one.class_name, one.iou, errors(one.image, one.prediction, one.truth), one.how)
+        for one in support_consistency(segmenter.task, supports.shots(), supports.class_names)
+    ]
+
+
+def told_weak(outcomes: Sequence[SupportOutcome]) -> list[str]:
+    """A line for every example that is doubtful."""
+    return [
+        f"doubtful example: {one.name} ({one.class_name}), {one.how}: IoU {100 * one.iou:.0f} % alone; check its mask"
+        for one in outcomes
+        if one.iou < WEAK_SUPPORT
+    ]
+
+
+def write_report(folder: SegmentedFolder, photos: Sequence[Photo], supports: Sequence[SupportOutcome]) -> Path:
+    """Write ``report.html`` of all finished pictures.
+
+    Args:
+        folder: with overlays.
+        photos: those to report, in any order.
+        supports: of `support_outcomes`.
+
+    Raises InputError: it cannot be written, or an overlay is gone.
+    """
+    pictures = []
+    for name, record in folder.records(photos).items():
+        shares = {label: region["share"] for label, region in record["regions"].items()}
+        overlay = folder.overlay_path(folder.out / record["mask"])
+        pictures.append(
+            PictureOutcome(name, overlay, record["confidence"], sum(shares.values()), record["absent"], shares)
+        )
+    facts = {**folder.segmenter.facts, "examples": repr(folder.supports), "supports": folder.supports.fingerprint}
+    title = f"{', '.join(folder.class_names)} in {len(pictures)} pictures"
+    return write_quality_page(folder.out / REPORT, pictures, supports, title=title, facts=facts)

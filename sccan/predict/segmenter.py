@@ -1,0 +1,218 @@
+"""Pictures segmented from a few annotated examples: three lines for a user of the library.
+
+>>> import sccan
+>>> segmenter = sccan.load("runs/coco_mini_split0")  # doctest: +SKIP
+>>> result = segmenter(sccan.Supports.from_folder("examples"), "photo.jpg")  # doctest: +SKIP
+
+Letters: N classes, h w picture size.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sccan.build.segmentation import input_side, protocol_of
+from sccan.build.trained import Trained
+from sccan.engine.distributed import choose_device
+from sccan.engine.modes import autocast, check_precision
+from sccan.episodes.stacking import batched
+from sccan.errors import InputError
+from sccan.predict.photos import Failure, Pictures, find_photos, is_single, readable
+from sccan.predict.supports import Supports
+from sccan.report.files import write_bytes_atomically
+from sccan.report.label_overlay import label_overlay
+from sccan.report.pictures import encode, resize_image, resize_mask
+from sccan.report.sheets import fitted_size
+from sccan.segmentation.data.palette import indexed_png
+from sccan.segmentation.segmenting import ClassState, Region, Segmenting, label_map, region_scores
+
+SMALLEST_SIDE = 32
+KINDS: dict[str, Literal["png", "webp", "jpeg"]] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+"""Suffix of an overlay -> what it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedPicture:
+    """What was found in a picture.
+
+    Attributes:
+        picture: its name.
+        path: its file; None for arrays.
+        image: RGB uint8, [h, w, 3].
+        labels: 0 background, c for ``class_names[c - 1]``, uint8 [h, w], at the picture's own size.
+        probabilities: of every class at every pixel, float32 [N, h, w]; each against the background alone.
+        class_names: the N classes of the supports.
+        unlike: those that are probably absent: nothing was marked, or something that hardly resembles the examples.
+    """
+
+    picture: str
+    path: Path | None
+    image: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
+
+    def mask(self, class_name: str = "") -> np.ndarray:
+        """Where a class is, or any class if none is named, bool [h, w].
+
+        Raises InputError: there is no such class.
+        """
+        if not class_name:
+            return self.labels > 0
+        if class_name not in self.class_names:
+            raise InputError(f"there is no class {class_name!r}; the supports show {', '.join(self.class_names)}")
+        return self.labels == self.class_names.index(class_name) + 1
+
+    @functools.cached_property
+    def regions(self) -> dict[str, Region]:
+        """Pixels, share of the picture, mean probability and confidence of every class."""
+        return dict(region_scores(self.probabilities, self.labels, self.class_names))
+
+    @property
+    def confidence(self) -> float:
+        """How sure the masks are: mean confidence of the classes, weighted by their pixels; 0 if none is there."""
+        there = [region for region in self.regions.values() if region.pixels]
+        pixels = sum(region.pixels for region in there)
+        return sum(region.confidence * region.pixels for region in there) / pixels if pixels else 0.0
+
+    @property
+    def absent(self) -> bool:
+        """Whether the picture probably shows none of the classes."""
+        return len(self.unlike) == len(self.class_names)
+
+    def overlay(self, largest: int = 0) -> np.ndarray:
+        """The picture with the classes tinted and outlined, RGB uint8 [h, w, 3].
+
+        Args:
+            largest: longer side that it is made smaller to, in pixels; 0: its own size.
+        """
+        if not 0 < largest < max(self.labels.shape):
+            return label_overlay(self.image, self.labels, self.class_names)
+        size = fitted_size(self.labels.shape, (largest, largest))
+        return label_overlay(resize_image(self.image, size), resize_mask(self.labels, size), self.class_names)
+
+    def save(self, path: str | Path, *, overlay: str | Path | None = None) -> Path:
+        """Writes the label map as a PNG with a palette, and the overlay if a file (.jpg, .png, .webp) is named for it.
+
+        Raises InputError: a suffix is another, or a file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise InputError(f"a label map is saved as PNG, which keeps its numbers; {path} should end in .png")
+        kind = KINDS[".png"] if overlay is None else KINDS.get(Path(overlay).suffix.lower())
+        if kind is None:
+            raise InputError(f"an overlay is saved as {', '.join(KINDS)}, not as {overlay}")
+        write_bytes_atomically(path, indexed_png(self.labels))
+        if overlay is not None:
+            write_bytes_atomically(overlay, encode(self.overlay(), kind))
+        return path
+
+
+class Segmenter:
+    """A trained few-shot segmentation method, applied to one's own pictures.
+
+    The supports are encoded and conditioned once and kept until others are given.
+
+    Attributes:
+        trained: the method and its settings.
+        size: longer side of the network's input, in pixels.
+        tile: side of the tiles that larger pictures are cut into, in pixels of the picture; 0: never.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+        size: int = 0,
+        tile: int = 0,
+        batch: int = 4,
+    ) -> None:
+        """
+        Args:
+            trained: of a segmentation method.
+            device: auto | cpu | cuda | cuda:N.
+            precision: float32 | bf16 | fp16.
+            size: see above; 0: that of the method's own tests.
+            tile: see above.
+            batch: pictures or tiles computed together.
+
+        Raises InputError: the device is not there, or a number is unfit.
+        """
+        check_precision(precision)
+        self.trained, self.tile = trained, tile
+        self.size = size or input_side(trained.cfg)
+        if self.size < SMALLEST_SIDE:
+            raise InputError(f"an input of {self.size} pixels is too small; give at least {SMALLEST_SIDE}")
+        self.device = choose_device(device)
+        self.precision = precision
+        self.task = Segmenting(
+            trained.method.to(self.device),
+            protocol_of(trained.cfg).transform(self.size),
+            device=self.device,
+            autocast=functools.partial(autocast, self.device, precision),
+            batch=batch,
+            tile=tile,
+        )
+        self._known: tuple[str, list[ClassState]] = "", []
+
+    def __call__(self, supports: Supports, pictures: Pictures) -> SegmentedPicture | list[SegmentedPicture]:
+        """What is where: one result for one picture, a list for a folder or a list (see also `each`).
+
+        Raises InputError: the supports or a picture are unfit.
+        """
+        found = list(self.each(supports, pictures))
+        return found[0] if is_single(pictures) else found
+
+    def each(
+        self, supports: Supports, pictures: Pictures, *, on_error: Failure | None = None
+    ) -> Iterator[SegmentedPicture]:
+        """The results one after another, so that any number of pictures fits into memory.
+
+        Args:
+            on_error: gets pictures that cannot be read, which are then left out; None: the first ends the work.
+
+        Raises InputError: the supports or a picture are unfit.
+        """
+        photos = find_photos(pictures)
+        states, names = self.condition(supports), supports.class_names
+        for group in batched(readable(photos, on_error), 1 if self.tile else self.task.batch):
+            results = self.task.segment([image for _, image in group], states)
+            for (photo, image), found in zip(group, results, strict=True):
+                labels = label_map(found.maps)
+                unlike = tuple(name for name, told in zip(names, found.absent, strict=True) if told)
+                yield SegmentedPicture(photo.name, photo.path, image, labels, found.maps, names, unlike)
+
+    def condition(self, supports: Supports) -> list[ClassState]:
+        """The classes of the supports as the method keeps them; computed when they are new.
+
+        Raises InputError: they are unfit for segmentation.
+        """
+        fingerprint = supports.fingerprint
+        if self._known[0] != fingerprint:
+            self._known = fingerprint, self.task.condition(supports.shots(), supports.class_names)
+        return self._known[1]
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """What the masks depend on besides the supports."""
+        return {
+            "model": str(self.trained.path),
+            "model_digest": self.trained.digest,
+            "method": self.trained.cfg.METHOD.NAME,
+            "size": self.size,
+            "tile": self.tile,
+            "precision": self.precision,
+        }
+
+    def __repr__(self) -> str:
+        name, backbone = self.trained.cfg.METHOD.NAME, self.trained.cfg.BACKBONE.NAME
+        return f"Segmenter({name} on {backbone}, {self.size} pixels, {self.device})"

@@ -1,0 +1,101 @@
+"""A trained classification method on one's own pictures: unequal shots, the threshold, transduction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sccan
+from sccan.classification.classify import NONE, Classifying
+from sccan.classification.data.transforms import FixedTransform
+from sccan.episodes.episode import Features
+from sccan.errors import InputError
+from sccan.method import Method
+from sccan.predict import ClassifiedPicture, Classifier, Supports
+from tests.classification.made_up import small_spatialformer
+from tests.predict.made_up import classifier_file, save
+
+NAMES = ("cat", "cow", "dog")
+
+
+def _noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (24, 30 + seed, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    for seed, name in enumerate(["cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png", "cow/1.png", "cow/2.png"]):
+        save(tmp_path / "support" / name, _noise(seed))
+    for seed in range(5):
+        save(tmp_path / "photos" / f"{seed}.png", _noise(seed))  # the first pictures again, under another name
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    return tmp_path / "support", tmp_path / "photos"
+
+
+def _by_hand(method: Method, fixed: FixedTransform, support: Path, photos: Path) -> torch.Tensor:
+    def read(path: Path) -> torch.Tensor:
+        return fixed(np.asarray(Image.open(path).convert("RGB")))
+
+    examples = [read(path) for name in NAMES for path in sorted((support / name).iterdir())]
+    queries = [read(path) for path in sorted(photos.glob("*.png"))]
+    with torch.no_grad():
+        maps = method.encode(torch.stack([*examples, *queries])).maps["layer4"]
+        state = method.condition(Features({"layer4": maps[None, :6]}, fixed.size), torch.tensor([[0, 0, 0, 1, 1, 2]]))
+        return method.predict(Features({"layer4": maps[None, 6:]}, fixed.size), state)[0].softmax(-1)
+
+
+def _rows(found: list[ClassifiedPicture]) -> torch.Tensor:
+    return torch.tensor([list(one.probabilities.values()) for one in found])
+
+
+@pytest.mark.parametrize("transductive", [False, True])
+def test_probabilities_are_those_of_one_episode_with_unequal_shots(
+    folders: tuple[Path, Path], tmp_path: Path, transductive: bool
+) -> None:
+    path = classifier_file(tmp_path, TRANSDUCTIVE=transductive)
+    classifier = sccan.load(path, device="cpu", batch=2)
+    assert isinstance(classifier, Classifier)
+    supports = Supports.from_folder(folders[0])
+    found = classifier(supports, folders[1])
+    assert isinstance(found, list)
+    assert supports.class_names == NAMES
+    assert [one.picture for one in found] == [f"{number}.png" for number in range(5)]
+    want = _by_hand(classifier.trained.method, classifier.task.transform, *folders)
+    torch.testing.assert_close(_rows(found), want, atol=1e-5, rtol=1e-4)
+    assert [one.name for one in found] == [NAMES[int(number)] for number in want.argmax(-1)]
+    alone = classifier(supports, folders[1] / "3.png")
+    assert isinstance(alone, ClassifiedPicture)
+    assert alone.probability == max(alone.probabilities.values())
+    if not transductive:
+        assert alone.probabilities == pytest.approx(found[3].probabilities, abs=1e-5)
+
+
+def test_a_method_that_fine_tunes_on_the_examples_needs_nothing_else(folders: tuple[Path, Path]) -> None:
+    fixed = FixedTransform((20, 40))
+    task = Classifying(small_spatialformer().eval(), fixed, torch.device("cpu"))
+    supports = Supports.from_folder(folders[0])
+    examples, labels = supports.labelled()
+    state = task.condition([example.image() for example in examples], labels, batch=4)
+    queries = [np.asarray(Image.open(path)) for path in sorted(folders[1].glob("*.png"))]
+    found = task.probabilities(task.encode(queries), state)
+    torch.testing.assert_close(found, _by_hand(task.method, fixed, *folders), atol=1e-5, rtol=1e-4)
+
+
+def test_a_picture_below_the_threshold_is_none_of_these(folders: tuple[Path, Path], classifier_path: Path) -> None:
+    classifier, supports = sccan.load(classifier_path, device="cpu"), Supports.from_folder(folders[0])
+    best = sorted(one.probability for one in classifier.each(supports, folders[1]))
+    found = list(classifier.each(supports, folders[1], none_below=(best[1] + best[2]) / 2))
+    assert sum(one.name == NONE for one in found) == 2
+    with pytest.raises(InputError, match=r"must lie in \[0, 1\)"):
+        classifier(supports, folders[1], none_below=1.0)
+
+
+def test_supports_that_cannot_serve_are_one_clear_line(folders: tuple[Path, Path], classifier_path: Path) -> None:
+    classifier = sccan.load(classifier_path, device="cpu")
+    with pytest.raises(InputError, match="telling pictures apart needs at least two classes"):
+        classifier(Supports().add(_noise(1)), _noise(2))
+    (folders[1] / "z.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"z\.png cannot be decoded: it is no picture of a known format"):
+        classifier(Supports.from_folder(folders[0]), folders[1])
