@@ -34,6 +34,11 @@ def test_tokens_that_are_not_contiguous_are_read_in_their_order() -> None:
     torch.testing.assert_close(pointwise(tokens, weight), F.linear(tokens, weight), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(0, C), (2, 0, C)])
+def test_no_tokens_give_none(shape: tuple[int, ...]) -> None:
+    assert pointwise(torch.randn(shape), torch.randn(D, C), torch.randn(D)).shape == (*shape[:-1], D)
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_the_convolution_is_torchs_with_the_same_names(memory_format: torch.memory_format) -> None:
     torch.manual_seed(0)

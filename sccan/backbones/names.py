@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
+from sccan.errors import InputError
+
 
 class NameTable:
     """Pairs of name beginnings, published and ours; ``{}`` stands for a number that both sides share, in order.
@@ -25,7 +27,10 @@ class NameTable:
         self.pairs, self.doubled = tuple(pairs), tuple(doubled)
 
     def ours(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The state under our names, doubled entries left out."""
+        """The state under our names, doubled entries left out.
+
+        Raises InputError: two parameters would have one name, as in a file that mixes published names with ours.
+        """
         single = {name: value for name, value in state.items() if not name.startswith(self.doubled)}
         return _rename(single, self.pairs)
 
@@ -43,6 +48,6 @@ def _rename(state: dict[str, Tensor], pairs: Iterable[tuple[str, str]]) -> dict[
                 name = replacement.format(*match.groups()) + name[match.end() :]
                 break
         if name in renamed:
-            raise ValueError(f"two parameters would both be named {name}")
+            raise InputError(f"two parameters would both be named {name}; the file mixes names of two kinds")
         renamed[name] = value
     return renamed

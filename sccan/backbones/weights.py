@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from sccan.backbones.names import NameTable
@@ -39,7 +41,23 @@ def load_weights(
     Raises InputError: the file cannot be read, or does not fit.
     """
     state = read_state(path)
-    load_strict(module, names.ours(state) if names else state, source=str(path), excused=excused)
+    load_strict(module, translated(state, names, source=str(path)), source=str(path), excused=excused)
+
+
+def translated(state: dict[str, Tensor], names: NameTable | None, *, source: str) -> dict[str, Tensor]:
+    """A state dict under our names.
+
+    Args:
+        state: under the names of a table, or ours already.
+        names: the table; None: the names stay.
+        source: what the error message calls the state.
+
+    Raises InputError: two parameters would have one name.
+    """
+    try:
+        return names.ours(state) if names else state
+    except InputError as error:
+        raise InputError(f"{source} does not fit the model: {error}") from error
 
 
 def load_strict(
@@ -66,6 +84,16 @@ def load_strict(
         told = "; ".join(f"{len(found)} {title}: {shortened(found)}" for title, found in lists if found)
         raise InputError(f"{source} does not fit the model{_suspicion(own, state)}: {told}")
     module.load_state_dict({name: state[name] for name in common}, strict=False)
+
+
+def weights_digest(module: nn.Module) -> str:
+    """16 hexadecimal digits of a hash of all names and values; norms' counters, which compute nothing, apart."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from sccan.backbones.weights import load_weights
 from sccan.build.engine import run_folder
 from sccan.build.models import NAME_TABLES
 from sccan.build.pretrained import BEST, check_header, expected_facts
-from sccan.engine.checkpoint import read_header
+from sccan.engine.checkpoint import own_header
 from sccan.errors import InputError
 from sccan.segmentation.methods.bam import BAM
 
@@ -41,7 +41,7 @@ def load_checkpoint(model: nn.Module, cfg: CfgNode, path: Path) -> dict[str, Any
 
     Raises InputError: it belongs to another method, backbone or fold, or does not fit.
     """
-    header = read_header(path) if path.suffix == ".safetensors" else {}
+    header = own_header(path)
     expected = {"method": cfg.METHOD.NAME, **expected_facts(cfg)}
     if isinstance(model, BAM):
         expected["shots"] = model.n_shot  # the network that weighs shots knows their number

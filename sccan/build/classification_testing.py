@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from yacs.config import CfgNode
 
-from sccan.backbones.weights import load_strict, read_state
+from sccan.backbones.weights import load_strict, read_state, translated
 from sccan.build.checkpoints import checkpoint_path, digest
 from sccan.build.class_words import check_words, made_up, tell_classes, word_facts
 from sccan.build.classification import (
@@ -33,7 +33,7 @@ from sccan.classification.protocols import Protocol, protocol
 from sccan.classification.results import ClassificationResult, SeedRows
 from sccan.classification.stored_features import StoredFeatures
 from sccan.classification.word_vectors import STAND_IN
-from sccan.engine.checkpoint import read_header
+from sccan.engine.checkpoint import own_header
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import source_revision
 from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest
@@ -112,7 +112,7 @@ def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
 
     Raises InputError: it belongs to another method, backbone or preprocessing, or does not fit.
     """
-    header = read_header(path) if path.suffix == ".safetensors" else {}
+    header = own_header(path)
     expected = {"method": cfg.METHOD.NAME, "backbone": cfg.BACKBONE.NAME, "picture": preprocessing(cfg)}
     for key, wanted in expected.items():
         if header.get(key, wanted) != wanted:
@@ -120,9 +120,9 @@ def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
                 f"{path} is a checkpoint of {key} {header[key]}, but the settings say {wanted}; choose the config or "
                 "the checkpoint to match"
             )
-    state = NAME_TABLES[cfg.METHOD.NAME].ours(read_state(path))
+    state = translated(read_state(path), NAME_TABLES[cfg.METHOD.NAME], source=str(path))
     classifier = CLASSIFIERS[cfg.METHOD.NAME]
-    if classifier and classifier not in state:
+    if classifier and (classifier not in state or not state[classifier].dim()):
         raise InputError(f"{path} is no checkpoint of {cfg.METHOD.NAME}: it holds no {classifier}")
     method = build_classifier(cfg, len(state[classifier]) if classifier else 0)
     load_strict(method, state, source=str(path), excused=EXCUSED)

@@ -12,8 +12,9 @@ from torch import nn
 from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
+from sccan.backbones.weights import weights_digest
 from sccan.engine.distributed import Runtime
-from sccan.engine.feature_files import FeatureFiles, weights_digest
+from sccan.engine.feature_files import FeatureFiles
 from sccan.errors import InputError
 from sccan.segmentation.data.pictures import SegmentationSource
 

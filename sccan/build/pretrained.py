@@ -12,8 +12,8 @@ from yacs.config import CfgNode
 from sccan.backbones import vgg
 from sccan.backbones.stage import Backbone
 from sccan.backbones.torchvision_resnet import DEPTHS, published_weights
-from sccan.backbones.weights import BACKBONE_EXCUSED, load_strict, read_state
-from sccan.engine.checkpoint import read_header
+from sccan.backbones.weights import BACKBONE_EXCUSED, load_strict, read_state, translated
+from sccan.engine.checkpoint import own_header
 from sccan.errors import InputError
 from sccan.segmentation.methods import pspnet
 
@@ -43,10 +43,10 @@ def load_backbone(backbone: Backbone, name: str, weights: str) -> None:
             path = best_of(path)
         state = read_state(path)
     if any(key.startswith("layer0.") for key in state):
-        state = pspnet.PUBLISHED_NAMES.ours(state)
+        state = translated(state, pspnet.PUBLISHED_NAMES, source=weights)
     prefix = next((p for p in PREFIXES if any(key.startswith(p) for key in state)), "")
     inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    inside = vgg.TORCHVISION_NAMES.ours(inside)
+    inside = translated(inside, vgg.TORCHVISION_NAMES, source=weights)
     load_strict(backbone, inside, source=weights, excused=(*BACKBONE_EXCUSED, "classifier.*"))
 
 
@@ -63,9 +63,8 @@ def load_base_learner(cfg: CfgNode, backbone: Backbone, head: nn.Module, base_cl
     """
     path = base_checkpoint(cfg)
     state = read_state(path)
-    if path.suffix == ".safetensors":
-        check_header(path, read_header(path), {"method": "pspnet", **expected_facts(cfg)})
-    state = pspnet.PUBLISHED_NAMES.ours(state)
+    check_header(path, own_header(path), {"method": "pspnet", **expected_facts(cfg)})
+    state = translated(state, pspnet.PUBLISHED_NAMES, source=str(path))
     known = len(state[LAST_BIAS]) if LAST_BIAS in state else None
     if known is not None and known != len(base_classes) + 1:
         raise InputError(

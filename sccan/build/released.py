@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from sccan.backbones.weight_files import is_safetensors, read_checkpoint
-from sccan.backbones.weights import load_strict
+from sccan.backbones.weights import load_strict, translated
 from sccan.build.backbone_settings import Settings
 from sccan.build.classification import build_classifier
 from sccan.build.classification_models import CLASSIFIERS
@@ -38,7 +38,7 @@ CONFIG = "config.yaml"
 """The merged settings in a run folder."""
 REPLACED = ("BACKBONE.WEIGHTS", "METHOD.BAM.BASE", "METHOD.AMTNET.TEACHER")
 """Settings that name weights of parts, all of which a checkpoint of the whole brings."""
-PRIVATE = (*REPLACED, "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES")
+PRIVATE = (*REPLACED, "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES", "METHOD.TASNET.FEATURES")
 """Settings that name files of one machine."""
 BUILT_BY = (
     "BACKBONE.", "METHOD.", "EPISODE.", "PICTURE.", "DATA.NAME", "DATA.FOLD", "DATA.N_FOLDS", "TEST.PROTOCOL",
@@ -134,7 +134,7 @@ def read_released(path: Path, *, config: str = "", opts: Sequence[str] = ()) -> 
     header = read_header(path) if ours else facts_of_name(path, beside)
     said = dict(zip(opts[::2], opts[1::2], strict=False)).get("METHOD.NAME", header.get("method"))
     system = str(said) if said in KNOWN else system_of(raw, str(path))
-    state = _translated(system, raw, path)
+    state = translated(raw, TABLES.get(system), source=f"{path}, taken for {TITLES[system]},")
     inferred: Settings = {}
     if config or "settings" in header or (ours and (path.parent / CONFIG).is_file()):
         cfg = _said(path, header, config, opts, system)
@@ -195,29 +195,18 @@ def facts_of_name(path: Path, beside: dict[str, int | float]) -> dict[str, Any]:
     return facts
 
 
-def _translated(system: str, raw: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    table = TABLES.get(system)
-    if table is None:
-        return raw
-    try:
-        return table.ours(raw)
-    except ValueError as error:
-        raise InputError(f"{path} is no checkpoint of {TITLES[system]}: {error}") from error
-    except RuntimeError as error:  # a tensor that the table reshapes has more than one number
-        raise InputError(
-            f"{path} is no checkpoint of {TITLES[system]}: a weight has a wrong shape ({error})"
-        ) from error
-
-
 def _said(path: Path, header: dict[str, Any], config: str, opts: Sequence[str], system: str) -> CfgNode:
     """The settings of a run file, of the header, or of the run folder.
 
-    The last two were written by some version of this program: what its model is not built by need not fit today's.
+    Another version of this program may have written the last two: what its model is not built by, such as a setting of
+    another method or of training, need not fit today's.
     """
+    own, known = (f"METHOD.{system.upper()}.", *SHARED), defaults()
 
     def matters(name: str) -> bool:
-        of_methods = name.startswith("METHOD.") and name.count(".") > 1
-        return name.startswith((f"METHOD.{system.upper()}.", *SHARED) if of_methods else BUILT_BY)
+        if name.startswith("METHOD.") and name.count(".") > 1:
+            return name.startswith(own)
+        return name.startswith(BUILT_BY) or name.partition(".")[0] not in known
 
     if config:
         return load_config(config, tuple(opts))

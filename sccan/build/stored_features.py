@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from yacs.config import CfgNode
 
+from sccan.backbones.weights import weights_digest
 from sccan.classification.data.episodes import ClassificationSource
 from sccan.classification.data.pictures import Pictures
 from sccan.classification.data.transforms import FixedTransform
@@ -18,9 +19,9 @@ from sccan.classification.stored_features import (
     describe_features,
     features_path,
     has_features,
+    index_path,
     pictures_digest,
     read_features,
-    weights_digest,
 )
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import encode_all
@@ -114,6 +115,7 @@ def extract_features(
             bar.advance(len(numbers))
         table.flush()
         del table
+        index_path(folder, split).unlink(missing_ok=True)
     describe_features(folder, split, wanted, method.stage, (transform.size[0], transform.size[1]))
     return f"{split}: the features of {len(pictures)} pictures are in {folder}"
 

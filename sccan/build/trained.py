@@ -58,8 +58,8 @@ def load_trained(source: str | Path, opts: Sequence[str] = ()) -> Trained:
     released = read_released(path, opts=opts)
     if released.system in BASE_LEARNERS:
         raise InputError(
-            f"{path} is a base learner ({TITLES[released.system]}), which knows only the classes it was trained on; "
-            "give a few-shot method, such as the one that was trained on top of it"
+            f"{path} is no few-shot method ({TITLES[released.system]}): it knows only the classes it was trained on; "
+            "give one, such as that which was trained on top of it"
         )
     method = released.build()
     assert isinstance(method, Method)

@@ -1,7 +1,7 @@
 """Features of every picture of a split, computed once with a frozen backbone and kept in a safe file.
 
     SPLIT.features.npy      float32 [n, C], in the order of the pictures
-    SPLIT.json              what they are features of; written last, so that a split that has it is complete
+    SPLIT.json              what they are features of; written last, so that a split that has both is complete
 
 They belong to one backbone, one data set and one preprocessing, and are refused for any other.
 Letters: B episodes, n pictures, S pictures of one episode, C channels.
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from sccan.classification.data.episodes import ClassificationSource, Key, Picture, way_labels
@@ -48,18 +48,8 @@ class Fingerprint:
     picture: Mapping[str, Any]
 
 
-def weights_digest(module: nn.Module) -> str:
-    """The first 16 hexadecimal digits of a hash of all weights; norms' counters, which compute nothing, apart."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        if not name.endswith("num_batches_tracked"):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def pictures_digest(pictures: Pictures) -> str:
-    """Likewise of a split: the names of pictures and classes, and the content of some pictures.
+    """16 hexadecimal digits of a hash of a split: the names of pictures and classes, the content of some pictures.
 
     Raises InputError: one of these cannot be decoded.
     """
@@ -139,6 +129,11 @@ def features_path(folder: Path, split: str) -> Path:
     return folder / f"{split}.features.npy"
 
 
+def index_path(folder: Path, split: str) -> Path:
+    """What says what the array of a split holds; it must not outlive the array that it was written for."""
+    return folder / f"{split}.json"
+
+
 def describe_features(folder: Path, split: str, stored: Fingerprint, stage: str, image_size: tuple[int, int]) -> None:
     """Complete a split whose array is written.
 
@@ -152,12 +147,12 @@ def describe_features(folder: Path, split: str, stored: Fingerprint, stage: str,
         "stage": stage,
         "image_size": list(image_size),
     }
-    write_json(_index(folder, split), described)
+    write_json(index_path(folder, split), described)
 
 
 def has_features(folder: Path, split: str) -> bool:
     """Whether a split is complete."""
-    return _index(folder, split).is_file() and features_path(folder, split).is_file()
+    return index_path(folder, split).is_file() and features_path(folder, split).is_file()
 
 
 def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int, advice: str) -> StoredFeatures:
@@ -170,11 +165,11 @@ def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int
     Raises InputError: they are broken, or belong to another backbone, data set or preprocessing (the line names both).
     """
     try:
-        found = json.loads(_index(folder, split).read_text(encoding="utf-8"))
+        found = json.loads(index_path(folder, split).read_text(encoding="utf-8"))
         table = np.load(features_path(folder, split), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no features of the split {split} ({error}); {advice}") from error
-    if found.get("format") != FORMAT or table.ndim != 2 or table.dtype != np.float32:
+    if not isinstance(found, dict) or found.get("format") != FORMAT or table.ndim != 2 or table.dtype != np.float32:
         raise InputError(f"{folder} holds no features of the form {FORMAT}; {advice}")
     named = (("backbone", wanted.backbone), ("data set", wanted.data), ("preprocessing", dict(wanted.picture)))
     for key, (title, want) in zip(("backbone", "data", "picture"), named, strict=True):
@@ -186,7 +181,3 @@ def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int
         )
     height, width = found["image_size"]
     return StoredFeatures(table, found["stage"], (height, width))
-
-
-def _index(folder: Path, split: str) -> Path:
-    return folder / f"{split}.json"

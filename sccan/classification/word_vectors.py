@@ -1,7 +1,8 @@
 """Word vectors from where they lie: a text file such as GloVe's, the safe form it is read into once, or made up.
 
 The safe form is a folder: ``vectors.npy`` (float32 [M, D], mapped into memory and not read) and ``words.json`` (the
-words, and where they come from), which is written last, so that a folder that holds it is complete.
+words, and where they come from), which is written last and removed before the table is replaced, so that a folder that
+holds it is complete.
 Letters: M words, D numbers per word.
 """
 
@@ -97,6 +98,7 @@ def write_words(path: Path, folder: Path, wanted: Collection[str] | None = None)
             words += [word.decode() for word, _ in block]
         table.flush()
         del table
+        (folder / INDEX).unlink(missing_ok=True)
     _write_index(folder, words, source.origin)
     return len(words)
 
@@ -105,6 +107,7 @@ def write_table(folder: Path, vectors: Mapping[str, np.ndarray], origin: Mapping
     """Write vectors that are in memory, under their words, and return how many there are."""
     with written_beside(folder / TABLE) as beside, beside.open("wb") as file:
         np.save(file, np.stack(list(vectors.values())).astype(np.float32), allow_pickle=False)
+        (folder / INDEX).unlink(missing_ok=True)
     _write_index(folder, list(vectors), origin)
     return len(vectors)
 
@@ -229,8 +232,10 @@ def _read_folder(folder: Path, wanted: Collection[str]) -> Vocabulary:
         raise InputError(
             f"{folder} holds no word vectors ({error}); make them with tools/prepare_words.py, or give a text file"
         ) from error
-    if index.get("format") != FORMAT or table.shape != (len(index["words"]), index["origin"]["size"]):
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
         raise InputError(f"{folder} holds no word vectors of the form {FORMAT}; make them again")
+    if table.shape != (len(index["words"]), index["origin"]["size"]):
+        raise InputError(f"{folder} holds other vectors than {INDEX} says; make them again")
     keep = set(wanted)
     found: dict[str, np.ndarray] = {}
     for row, word in enumerate(index["words"]):

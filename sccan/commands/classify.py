@@ -17,6 +17,7 @@ from sccan.predict.loading import load_classifier
 from sccan.predict.photos import Photo, find_photos
 from sccan.predict.supports import Supports
 from sccan.report.classified import Entry, write_classified
+from sccan.report.files import written_beside
 
 EXAMPLE = """  sccan classify --model runs/can_resnet12_5w1s --support examples/ --images photos/ --out classified/
   where examples/cat/, examples/dog/ ... hold a few pictures each and photos/ the pictures to tell apart
@@ -78,10 +79,8 @@ def _write(out: Path, entries: list[Entry], photos: list[Photo], class_names: Se
     by_name = {photo.name: photo for photo in photos}
     files = write_classified(out, entries, class_names, lambda name: by_name[name].read())
     for one in entries if sort else ():
-        source = by_name[one.picture].path
-        target = out / "sorted" / one.label / Path(one.picture).as_posix().replace("/", "_")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(source), target)
+        with written_beside(out / "sorted" / one.label / one.picture, durable=False) as copy:
+            shutil.copyfile(str(by_name[one.picture].path), copy)
     print("\n".join(f"wrote {path}" for path in files))
 
 

@@ -34,6 +34,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = command.parse_args(argv)
     began = time.monotonic()
+    print(
+        f"demo: data into {args.data}, trained models into {args.output}; seven to ten minutes per fold on two idle "
+        "cores; stopped, the same command goes on",
+        flush=True,
+    )
     numbers = {"--train": args.train, "--test": args.test, "--size": args.size}
     generate_shapes.main([str(args.data), *(word for name, value in numbers.items() for word in (name, str(value)))])
     places = ["DATA.ROOT", str(args.data), "OUTPUT", str(args.output), *args.opts]

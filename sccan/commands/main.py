@@ -28,6 +28,9 @@ COMMANDS = {
     "verify_reference": "compare with recorded numbers of published implementations",
 }
 """Command -> what it does; each is a module of `sccan.commands` with a `main(argv) -> exit code`."""
+EXAMPLES = """  sccan demo
+  sccan segment --model runs/shapes_split0 --support examples --images photos --out masks --report
+  sccan train --config=config/shapes/shapes_split0.yaml"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         width = max(map(len, COMMANDS))
         print("usage: sccan COMMAND ...   (sccan COMMAND --help says it all)\n")
         print("\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()))
-        print("\nexample:\n  sccan train --config=config/shapes/shapes_split0.yaml")
+        print(f"\nexamples:\n{EXAMPLES}")
         return 0
     name = words[0].replace("-", "_")
     if name not in COMMANDS:

@@ -70,14 +70,15 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     command = parser("Segment pictures from a few annotated examples, with a trained segmentation method.", EXAMPLE)
     command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
-    command.add_argument("--support", type=Path, required=True, metavar="DIR", help="annotated examples")
+    command.add_argument("--support", type=Path, required=True, metavar="DIR", help="annotated examples (see below)")
     command.add_argument(
         "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="label maps and tables go here")
     command.add_argument(
-        "--size", type=int, default=0, help="longer side of the network's input (default: the model's)"
-    )
+        "--size", type=int, default=0, metavar="PIXELS",
+        help="longer side of the network's input (default: the model's)",
+    )  # fmt: skip
     command.add_argument(
         "--tile", type=int, default=0, metavar="PIXELS",
         help="cut pictures larger than this into overlapping tiles and blend them (default: 0, never)",
@@ -124,7 +125,10 @@ def _summary(folder: SegmentedFolder, photos: Sequence[Photo]) -> list[str]:
         lines.append(f"{name}: in {len(shares)} of {len(records)} pictures{mean}")
     doubtful = sorted(records, key=lambda name: (not records[name]["absent"], records[name]["confidence"]))[:SHOWN]
     if absent := sum(one["absent"] for one in records.values()):
-        lines.append(f"{absent} of them probably show none of this: what was marked hardly resembles the examples")
+        lines.append(
+            f"{absent} of {len(records)} pictures probably show none of this: "
+            "nothing was marked, or what hardly resembles the examples"
+        )
     if len(records) > SHOWN:
         told = ", ".join(f"{name} ({records[name]['confidence']:.2f})" for name in doubtful)
         lines.append(f"look at these first (confidence): {told}")

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sccan.backbones.weight_files import is_safetensors
 from sccan.errors import InputError
 from sccan.report.files import write_bytes_atomically
 
@@ -73,17 +74,32 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str
     write_bytes_atomically(path, safetensors.torch.save(stored, metadata))
 
 
+def own_header(path: Path) -> dict[str, Any]:
+    """What a file of weights says about itself; empty if it is none of ours, whatever it is called.
+
+    Raises InputError: the header is broken.
+    """
+    with path.open("rb") as file:
+        return read_header(path) if is_safetensors(file.read(16)) else {}
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a safetensors file; empty if another program wrote the file.
 
-    Raises InputError: the file is missing or is something else.
+    Raises InputError: the file is missing or is something else, or the header is broken.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); check the path or fetch it again") from error
-    return json.loads(metadata.get(HEADER_KEY, "{}"))
+    try:
+        header = json.loads(metadata.get(HEADER_KEY, "{}"))
+    except ValueError as error:
+        raise InputError(f"the header of {path} is no JSON ({error}); fetch the file again") from error
+    if not isinstance(header, dict):
+        raise InputError(f"the header of {path} holds no facts but {header!r}; fetch the file again")
+    return header
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -6,14 +6,13 @@ stale file is never read. Files are safetensors: numbers and nothing else.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
@@ -73,15 +72,6 @@ class FeatureFiles:
         plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
         with written_beside(self.path(number), durable=False) as beside:
             safetensors.torch.save_file(plain, beside, metadata=about)
-
-
-def weights_digest(module: nn.Module) -> str:
-    """A digest of names, shapes, types and values of everything in a module."""
-    found = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        found.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
 
 
 def _is_channels_last(value: Tensor) -> bool:

@@ -42,7 +42,7 @@ def shared_features(own: Mapping[int, Features], numbers: Sequence[int], runtime
     found: dict[int, Features] = {}
     for place, number in enumerate(numbers):
         maps = {}
-        for name, like in template.maps.items():
+        for name, like in sorted(template.maps.items()):  # features from files come in an order of their own
             value = own[number].maps[name] if number in own else torch.empty_like(like)
             here = value.to(runtime.device)  # the network of devices does not reach the host's memory
             runtime.broadcast_([_memory_order(here)], source=place % runtime.world_size)

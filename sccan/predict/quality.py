@@ -28,12 +28,19 @@ def support_outcomes(segmenter: Segmenter, supports: Supports) -> list[SupportOu
 
 
 def told_weak(outcomes: Sequence[SupportOutcome]) -> list[str]:
-    """A line for every example that is doubtful."""
-    return [
-        f"doubtful example: {one.name} ({one.class_name}), {one.how}: IoU {100 * one.iou:.0f} % alone; check its mask"
-        for one in outcomes
-        if one.iou < WEAK_SUPPORT
+    """A line for every example that is doubtful, and one more where all are."""
+    weak = [one for one in outcomes if one.iou < WEAK_SUPPORT]
+    lines = [
+        f"doubtful example: {one.name} ({one.class_name}), IoU {100 * one.iou:.0f} %, "
+        f"{one.how.partition(';')[0]}; check its mask"
+        for one in weak
     ]
+    if weak and len(weak) == len(outcomes):
+        lines.append(
+            "no example is found again: if the masks are right, this model is not up to such pictures; "
+            "take one that was trained on more, or on pictures like yours"
+        )
+    return lines
 
 
 def write_report(folder: SegmentedFolder, photos: Sequence[Photo], supports: Sequence[SupportOutcome]) -> Path:

@@ -87,6 +87,13 @@ class SegmentedPicture:
         """Whether the picture probably shows none of the classes."""
         return len(self.unlike) == len(self.class_names)
 
+    def __repr__(self) -> str:
+        found = ", ".join(
+            f"{name} {100 * region.share:.1f} %" for name, region in self.regions.items() if region.pixels
+        )
+        doubt = f", probably absent: {', '.join(self.unlike)}" if self.unlike else ""
+        return f"SegmentedPicture({self.picture}: {found or 'nothing'}{doubt})"
+
     def overlay(self, largest: int = 0) -> np.ndarray:
         """The picture with the classes tinted and outlined, RGB uint8 [h, w, 3].
 

@@ -200,7 +200,7 @@ class Supports:
 
     def __repr__(self) -> str:
         counts = [f"{name} ({sum(name in one.shown for one in self.examples)})" for name in self.class_names]
-        return f"Supports({len(self)} pictures: {', '.join(counts)})"
+        return f"Supports({len(self)} picture{'s' * (len(self) != 1)}: {', '.join(counts)})"
 
 
 def _of_class_folders(root: Path) -> list[Example]:

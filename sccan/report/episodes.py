@@ -3,8 +3,6 @@
 Nothing here knows a method or a data set: an episode comes as plain arrays in an `EpisodePicture`.
 """
 
-import heapq
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,44 +65,6 @@ class EpisodePicture:
         if not self.query_image.shape[:2] == self.truth.shape == self.prediction.shape:
             sizes = [array.shape[:2] for array in (self.query_image, self.truth, self.prediction)]
             raise ValueError(f"query, ground truth and prediction differ in size: {sizes}")
-
-
-class BestAndWorst:
-    """Keeps the `count` best and the `count` worst of any number of episodes, and forgets the others.
-
-    Episodes of equal IoU are ranked by their number, so that the choice does not depend on the order of arrival.
-    """
-
-    def __init__(self, count: int) -> None:
-        if count < 1:
-            raise ValueError(f"the number of episodes to keep must be at least 1, not {count}")
-        self.count = count
-        self._arrivals = itertools.count()  # so that heaps never compare pictures
-        self._best: list[tuple[float, int, int, EpisodePicture]] = []
-        self._worst: list[tuple[float, int, int, EpisodePicture]] = []
-
-    def wants(self, iou: float, number: int) -> bool:
-        """Whether an episode of this IoU would be kept now; asked before its pictures are copied."""
-        return any(
-            len(heap) < self.count or (sign * iou, -number) > heap[0][:2]
-            for heap, sign in ((self._best, 1), (self._worst, -1))
-        )
-
-    def add(self, episode: EpisodePicture) -> None:
-        """Takes the episode into account."""
-        for heap, sign in ((self._best, 1), (self._worst, -1)):
-            heapq.heappush(heap, (sign * episode.iou, -episode.number, -next(self._arrivals), episode))
-            if len(heap) > self.count:
-                heapq.heappop(heap)
-
-    def best(self) -> list[EpisodePicture]:
-        """The best episodes, best first."""
-        return [entry[-1] for entry in sorted(self._best, reverse=True)]
-
-    def worst(self) -> list[EpisodePicture]:
-        """The worst episodes, worst first; none that is among the best too."""
-        best = {id(entry[-1]) for entry in self._best}
-        return [entry[-1] for entry in sorted(self._worst, reverse=True) if id(entry[-1]) not in best]
 
 
 def draw_panels(episode: EpisodePicture, side: int) -> list[Panel]:

@@ -102,7 +102,7 @@ class Journal:
 
     def _append(self, entry: Record) -> None:
         self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(entry) + "\n")  # ASCII: half a line is never half a character
         self._file.flush()
 
 

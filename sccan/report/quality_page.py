@@ -53,7 +53,7 @@ class PictureOutcome:
             is written.
         confidence: how sure the mask is, in [0, 1]; 0 where it is empty.
         foreground: share of the pixels that some class has won, in [0, 1].
-        absent: the classes are probably not in the picture (`sccan.segmentation.self_consistency`).
+        absent: the classes are probably not in the picture (`sccan.segmentation.absence`).
         classes: share of the pixels of each class that was looked for, by name.
     """
 

@@ -10,8 +10,9 @@ from torchvision.models import resnet18
 from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import DeepStemResNet
+from sccan.backbones.names import NameTable
 from sccan.backbones.small import SmallResNet
-from sccan.backbones.weights import load_strict, load_weights
+from sccan.backbones.weights import load_strict, load_weights, weights_digest
 from sccan.errors import InputError
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}
@@ -88,3 +89,25 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
     module = nn.Linear(3, 2)
     load_weights(module, tmp_path / "file.safetensors")
     assert torch.equal(module.weight, STATE["weight"])
+
+
+def test_the_digest_follows_names_and_values_and_leaves_counters_apart() -> None:
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    found = [weights_digest(layers), weights_digest(nn.Sequential(nn.Identity(), *layers))]
+    layers(torch.randn(2, 3, 5, 6))  # in training: statistics move
+    found.append(weights_digest(layers))
+    layers.get_buffer("1.num_batches_tracked").add_(1)
+    assert weights_digest(layers) == found[-1]
+    with torch.no_grad():
+        layers.get_parameter("0.bias")[3] += 1e-6
+    found += [weights_digest(layers), weights_digest(layers.to(torch.bfloat16))]
+    assert len(set(found)) == 5
+
+
+def test_a_file_that_mixes_two_kinds_of_names_is_one_line(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2, 3), "old.weight": torch.zeros(2, 3)}, tmp_path / "mixed.pth")
+    with pytest.raises(
+        InputError, match=r"mixed\.pth does not fit the model: two parameters would both be named weight"
+    ):
+        load_weights(nn.Linear(3, 2), tmp_path / "mixed.pth", names=NameTable([("old.", "")]))

@@ -19,16 +19,20 @@ def test_quartiles_by_hand() -> None:
 
 
 def test_what_runs_inside_a_part_counts_there_alone() -> None:
-    clock = PartClock(CPU)
-    inner = clock.wrapped("inner", lambda: time.sleep(0.04))
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    clock = PartClock(CPU, lambda: now[0])
+    inner = clock.wrapped("inner", passes)
     for _ in range(2):
         with clock.part("outer"):
-            inner()
-            time.sleep(0.01)
-    parts = clock.take()
-    assert set(parts) == {"inner", "outer"}
-    assert parts["inner"] > 0.07
-    assert 0.02 <= parts["outer"] < parts["inner"]
+            inner(4.0)
+            passes(1.0)
+            inner(8.0)
+            passes(2.0)
+    assert clock.take() == {"inner": 24.0, "outer": 6.0}
     assert clock.take() == {}
 
 

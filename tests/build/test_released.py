@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -15,9 +16,10 @@ from yacs.config import CfgNode
 from sccan.build.models import NAME_TABLES, build_backbone, build_method
 from sccan.build.released import KNOWN, facts_of_name, model_settings, read_released
 from sccan.build.systems import SIGNATURES, TITLES
-from sccan.config import config_of, flatten
+from sccan.config import config_of, flatten, load_config
 from sccan.engine.checkpoint import write_weights
 from sccan.errors import InputError
+from sccan.settings import defaults
 from tests.published_files import SYSTEMS, published_state, save_published, small_model
 
 
@@ -116,6 +118,13 @@ def test_our_own_weights_bring_their_settings(tmp_path: Path) -> None:
     assert "WEIGHTS" not in stored["BACKBONE"]
 
 
+def test_no_path_of_a_machine_is_stored_with_weights() -> None:
+    where = ("METHOD.TASNET.FEATURES", "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES", "BACKBONE.WEIGHTS")
+    opts = ["DATA.ROOT", "/home/me", *(word for key in where for word in (key, "/home/me/file"))]
+    for config in ("config/cifar_fs/tasnet_cpu_5w1s.yaml", "config/coco_mini/coco_mini_split0.yaml"):
+        assert "/home/me" not in repr(model_settings(load_config(config, opts)))
+
+
 def test_our_own_weights_are_used_in_their_run_folder(tmp_path: Path) -> None:
     header = {"method": "sccan", "backbone": "small", "config_digest": "0"}
     best = _own(tmp_path / "best.safetensors", header)
@@ -132,6 +141,34 @@ def test_our_own_weights_are_used_in_their_run_folder(tmp_path: Path) -> None:
         assert released.cfg.METHOD.SCCAN.WINDOW == 4
         assert released.cfg.BACKBONE.WEIGHTS == ""
         released.build()
+
+
+OF_OTHERS = {"METHOD": {"TASNET": {"UNIT_FEATURES": False, "GONE": 1}, "FORGOTTEN": {"A": 1}}, "TRAIN": {"GONE": 2}}
+
+
+@pytest.mark.parametrize("in_header", [True, False])
+def test_settings_that_no_part_of_the_model_reads_need_not_fit(tmp_path: Path, in_header: bool) -> None:
+    """A weights file outlives settings of training and of other methods; those of its own must fit."""
+    said = model_settings(read_released(save_published(tmp_path / "a.pth", "sccan", small_model("sccan"))).cfg)
+    said["METHOD"] |= OF_OTHERS["METHOD"]
+    said["TRAIN"] = OF_OTHERS["TRAIN"]
+    path = tmp_path / "best.safetensors"
+
+    def written() -> Path:
+        header = {"settings": said} if in_header else {"config_digest": "0"}
+        if not in_header:
+            (tmp_path / "config.yaml").write_text(yaml.safe_dump(said))
+        return _own(path, {"method": "sccan", **header})
+
+    said["METHOD"]["SCCAN"]["WINDOW"] = 4
+    cfg = read_released(written()).cfg
+    assert (cfg.METHOD.SCCAN.WINDOW, cfg.METHOD.TASNET.UNIT_FEATURES) == (4, defaults().METHOD.TASNET.UNIT_FEATURES)
+    said["METHOD"]["SCCAN"]["GONE"] = 1
+    with pytest.raises(InputError, match="unknown setting METHOD.SCCAN.GONE"):
+        read_released(written())
+    del said["METHOD"]["SCCAN"]["GONE"]
+    with pytest.raises(InputError, match="--opts: unknown setting METHOD.TASNET.GONE"):
+        read_released(written(), opts=["METHOD.TASNET.GONE", "1"])
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,30 @@ def test_what_is_missing_or_no_folder_of_words_is_refused(tmp_path: Path) -> Non
         write_words(_file(tmp_path), tmp_path / "words", ["dog"])
     write_words(_file(tmp_path), tmp_path / "words")
     np.save(tmp_path / "words" / "vectors.npy", np.zeros((2, 2), np.float32))
+    with pytest.raises(InputError, match=r"holds other vectors than words.json says"):
+        read_words(tmp_path / "words", ["fox"])
+    (tmp_path / "words" / "words.json").write_text("[]")
     with pytest.raises(InputError, match="no word vectors of the form sccan-words-1"):
         read_words(tmp_path / "words", ["fox"])
+
+
+def test_a_broken_file_leaves_the_words_that_are_there_and_a_killed_write_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "words"
+    write_words(_file(tmp_path), folder)
+    with pytest.raises(InputError, match="line 2 holds something that is no number"):
+        write_words(_file(tmp_path, "fox 1 2\nkit 3 four\n"), folder)
+    assert _lists(dict(read_words(folder, ["kit"]).vectors)) == {"kit": [3.0, 4.0]}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(word_vectors, "_write_index", killed)  # after the table of as many other words
+    with pytest.raises(KeyboardInterrupt):
+        write_words(_file(tmp_path, TEXT.replace("kit", "cat")), folder)
+    with pytest.raises(InputError, match="holds no word vectors .* make them with tools/prepare_words"):
+        read_words(folder, ["kit"])
 
 
 def test_made_up_vectors_belong_to_the_word_and_say_what_they_are() -> None:

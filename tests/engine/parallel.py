@@ -1,7 +1,5 @@
 """Updates of real methods by two processes: ``python -m torch.distributed.run ... -m tests.engine.parallel FOLDER``."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +13,10 @@ from sccan.engine.optimizers import OptimizerSettings
 from sccan.engine.update import Updater
 from sccan.segmentation.data.pixel_batch import PixelBatch
 from tests.classification.made_up import made_up_episode, small_can
+from tests.engine.processes import run_module
 from tests.engine.test_update import halves
 from tests.segmentation.methods import test_bam, test_pspnet, test_sccan
 
-ROOT = Path(__file__).parents[2]
 STEPS = 2
 
 
@@ -68,16 +66,8 @@ def updated(name: str, runtime: Runtime) -> dict[str, Tensor]:
 def launch(folder: Path) -> list[dict[str, dict[str, Tensor]]]:
     """What each of two processes has."""
     launcher = ("torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "tests.engine.parallel")
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stdout
+    code, output = run_module(*launcher, str(folder))
+    assert code == 0, output
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(2)]
 
 

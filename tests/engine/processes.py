@@ -27,8 +27,13 @@ TWO_SETTINGS = TrainSettings(epochs=2, accumulation=2, validate_every=0.5, log_e
 
 def launch(part: str, folder: Path, *launcher: str) -> tuple[int, str]:
     """Exit code and output of a part of this file, run in processes of its own."""
+    return run_module(*launcher, "tests.engine.processes", part, str(folder))
+
+
+def run_module(*arguments: str) -> tuple[int, str]:
+    """Exit code and output of a Python module with arguments, on one thread."""
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "tests.engine.processes", part, str(folder)],
+        [sys.executable, "-m", *arguments],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         text=True,
@@ -71,16 +76,19 @@ def two(folder: Path) -> None:
 
 
 def _shared(runtime: Runtime, layout: int) -> dict[str, torch.Tensor]:
-    """Features of five pictures, of which each process made its share."""
+    """Features of five pictures, of which each process made its share, by number and name."""
     order = (torch.contiguous_format, torch.channels_last)[layout]
 
     def made(number: int) -> Features:
-        return Features({"map": torch.full((1, 3, 4, 5), float(number)).contiguous(memory_format=order)}, (8, 10))
+        values = {"map": float(number), "deep": -float(number)}
+        names = sorted(values, reverse=runtime.is_main)  # as if one process had read files and one had encoded
+        full = {name: torch.full((1, 3, 4, 5), values[name]).contiguous(memory_format=order) for name in names}
+        return Features(full, (8, 10))
 
     numbers = [7, 3, 9, 4, 6]
     found = shared_features({n: made(n) for n in share_of(numbers, runtime)}, numbers, runtime)
-    assert all(found[n].maps["map"].is_contiguous(memory_format=order) for n in numbers)
-    return {str(n): found[n].maps["map"] for n in found}
+    assert all(value.is_contiguous(memory_format=order) for n in numbers for value in found[n].maps.values())
+    return {f"{n} {name}": value for n in found for name, value in sorted(found[n].maps.items())}
 
 
 def _main_first(folder: Path, runtime: Runtime) -> bool:

@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from sccan.backbones.weights import load_weights
-from sccan.engine.checkpoint import read_header, read_state, write_state, write_weights
+from sccan.engine.checkpoint import own_header, read_header, read_state, write_state, write_weights
 from sccan.errors import InputError
 from tests.engine.toy import ToyMethod
 
@@ -77,3 +77,18 @@ def test_the_header_of_others_is_empty_and_other_files_are_refused(tmp_path: Pat
     for name in ("text", "absent"):
         with pytest.raises(InputError, match="cannot be read as safetensors"):
             read_header(tmp_path / name)
+
+
+def test_the_content_of_a_file_decides_whether_it_has_a_header(tmp_path: Path) -> None:
+    write_weights(tmp_path / "renamed.pth", {"a": torch.zeros(2, 3)}, {"method": "toy"})
+    torch.save({"a": torch.zeros(2, 3)}, tmp_path / "pickled.safetensors")
+    assert own_header(tmp_path / "renamed.pth") == {"method": "toy"}
+    assert own_header(tmp_path / "pickled.safetensors") == {}
+
+
+@pytest.mark.parametrize(("text", "line"), [("{", "is no JSON"), ("[1]", r"holds no facts but \[1\]")])
+def test_a_broken_header_is_one_line(tmp_path: Path, text: str, line: str) -> None:
+    path = tmp_path / "best.safetensors"
+    safetensors.torch.save_file({"a": torch.zeros(1)}, path, metadata={"sccan": text})
+    with pytest.raises(InputError, match=f"the header of .* {line}.*; fetch the file again"):
+        own_header(path)

@@ -12,9 +12,10 @@ from tests.engine.toy import cpu
 def test_every_process_gets_the_features_of_all_pictures(two_processes: list[dict[str, Any]]) -> None:
     for found in two_processes:
         for shared in found["shared"].values():
-            assert list(shared) == ["7", "3", "9", "4", "6"]
-            for number, value in shared.items():
-                assert torch.equal(value, torch.full((1, 3, 4, 5), float(number)))
+            assert list(shared) == [f"{number} {name}" for number in (7, 3, 9, 4, 6) for name in ("deep", "map")]
+            for place, value in shared.items():
+                number, name = place.split()
+                assert torch.equal(value, torch.full((1, 3, 4, 5), float(number) * (1 if name == "map" else -1)))
 
 
 def test_one_process_keeps_its_own() -> None:

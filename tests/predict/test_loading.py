@@ -84,7 +84,7 @@ def test_a_base_learner_is_refused(tmp_path: Path) -> None:
     learner = build_base_learner(cfg, 4)
     write_weights(tmp_path / "base.safetensors", learner.state_dict(), {"settings": model_settings(cfg)})
     with pytest.raises(
-        InputError, match="is a base learner .*, which knows only the classes it was trained on; give a"
+        InputError, match="is no few-shot method .*: it knows only the classes it was trained on; give one"
     ):
         sccan.load(tmp_path / "base.safetensors")
 

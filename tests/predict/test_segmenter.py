@@ -76,6 +76,16 @@ def test_masks_regions_and_confidence_agree(segmenter: Segmenter, supports: Supp
         found.mask("sun")
 
 
+def test_a_printed_result_is_one_line() -> None:
+    labels = np.array([[1, 0, 0, 0, 0], [1, 0, 0, 0, 0]], np.uint8)
+    maps = np.stack([labels * 0.9, labels * 0.0]).astype(np.float32)
+    picture = np.zeros((2, 5, 3), np.uint8)
+    found = SegmentedPicture("a.jpg", None, picture, labels, maps, ("disc", "moon"), ("moon",))
+    assert repr(found) == "SegmentedPicture(a.jpg: disc 20.0 %, probably absent: moon)"
+    nothing = SegmentedPicture("b.jpg", None, picture, labels * 0, maps * 0, ("disc", "moon"))
+    assert repr(nothing) == "SegmentedPicture(b.jpg: nothing)"
+
+
 def test_saved_files_hold_the_labels_and_the_drawing(segmenter: Segmenter, supports: Supports, tmp_path: Path) -> None:
     labels = np.zeros((40, 60), np.uint8)
     labels[5:20, 5:20], labels[25:35, 30:50] = 1, 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sccan.reference.cases import Case, NotApplicable, find_cases, read_case, run_case
-from sccan.reference.systems.segmentation_data import PARTS
+from sccan.reference.systems.segmentation_data import PARTS, run_sccan_published_episodes
 
 CASES = Path(__file__).parent / "cases" / "segmentation_data"
 
@@ -48,3 +48,12 @@ def test_a_recording_for_another_library_is_left_out_but_is_no_comparison() -> N
     ]
     nothing = run_case(case, lambda _: dict.fromkeys(boxes, NotApplicable("made elsewhere")))
     assert [(line.name, line.ok) for line in nothing] == [("(nothing)", False)]
+
+
+def test_files_without_a_class_of_the_fold_are_no_queries() -> None:
+    config = {"files": 43, "shot": 3, "seed": 5, "workers": 2, "episodes": 60, "fold_classes": [2, 4]}
+    case = Case(Path("episodes.json"), {"config": config})
+    queries = run_sccan_published_episodes(case)["episodes"][:, 0]
+    # Classes of file i: i % 5 + 1, and (2 i + 1) % 5 + 1 where 3 divides i.
+    holds = [i for i in range(43) if i % 5 + 1 in (2, 4) or (i % 3 == 0 and (2 * i + 1) % 5 + 1 in (2, 4))]
+    assert queries.tolist() == [holds[episode % len(holds)] for episode in range(60)]

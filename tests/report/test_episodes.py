@@ -4,12 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from sccan.report import pictures as p
-from sccan.report.episodes import BestAndWorst, EpisodePicture, draw_panels, episode_sheet, write_episodes
+from sccan.report.episodes import EpisodePicture, draw_panels, episode_sheet, write_episodes
 
 RANDOM = np.random.default_rng(0)
 
@@ -88,31 +86,3 @@ def test_unfit_episodes_are_refused() -> None:
         EpisodePicture(
             0, "a", good.support_images, good.support_masks, good.query_image, good.truth.T, good.prediction, 0.5
         )
-    with pytest.raises(ValueError, match="at least 1, not 0"):
-        BestAndWorst(0)
-
-
-SMALL = episode()
-
-
-@given(st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.3000001, 0.9, 1.0]), max_size=14), st.integers(1, 4), st.randoms())
-def test_best_and_worst_are_those_of_a_full_sort(ious: list[float], count: int, random: object) -> None:
-    ranked = sorted(range(len(ious)), key=lambda n: (-ious[n], n))
-    best = ranked[:count]
-    worst = [n for n in sorted(range(len(ious)), key=lambda n: (ious[n], n))[:count] if n not in best]
-    order = list(range(len(ious)))
-    random.shuffle(order)  # type: ignore[attr-defined]
-    kept = BestAndWorst(count)
-    for number in order:
-        if kept.wants(ious[number], number):
-            fields = {name: getattr(SMALL, name) for name in SMALL.__dataclass_fields__}
-            kept.add(EpisodePicture(**{**fields, "number": number, "iou": ious[number]}))
-    assert [e.number for e in kept.best()] == best
-    assert [e.number for e in kept.worst()] == worst
-
-
-def test_episodes_of_equal_number_and_iou_can_be_kept() -> None:
-    kept = BestAndWorst(2)
-    for _ in range(3):
-        kept.add(episode(4, 0.5))
-    assert len(kept.best()) == 2

@@ -22,7 +22,7 @@ def test_records_come_back_in_their_order_and_the_latest_counts(tmp_path: Path) 
     with Journal(path, FACTS) as journal:
         assert journal.records == {"b": {"pixels": 3}, "ä": {"pixels": 2}}
         journal.add("c", {})
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="ascii").splitlines()  # so that a kill cuts no character in two
     assert [json.loads(line).get("name") for line in lines] == [None, "b", "ä", "b", "c"]
 
 

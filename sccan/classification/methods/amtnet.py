@@ -34,11 +34,14 @@ class AMTNetNames(NameTable):
     """Published names; training saved the weights of the predictions without their one dimension."""
 
     def ours(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value.reshape(1) if _is_weight(name) else value for name, value in super().ours(state).items()}
+        return {
+            name: value.reshape(1) if _is_number(name, value) else value for name, value in super().ours(state).items()
+        }
 
 
-def _is_weight(name: str) -> bool:
-    return name.startswith(("metrics.adaptive.", *(f"metrics.{metric}_weight" for metric in MetricScores._fields)))
+def _is_number(name: str, value: Tensor) -> bool:
+    weights = "metrics.adaptive.", *(f"metrics.{metric}_weight" for metric in MetricScores._fields)
+    return value.numel() == 1 and name.startswith(weights)
 
 
 PUBLISHED_NAMES = AMTNetNames(

@@ -152,7 +152,8 @@ def run_sccan_published_episodes(case: Case) -> Values:
     config, fold = case.config, tuple(case.config["fold_classes"])
     held = [_classes_of_file(number) for number in range(config["files"])]
     present = np.array([[c in classes for c in fold] for classes in held])
-    lists = FoldLists(fold, np.arange(config["files"]), present, present)
+    items = np.flatnonzero(present.any(1))  # files without any class of the fold are in no list
+    lists = FoldLists(fold, items, present[items], present[items])
     plan = PublishedPlan(
         lists, n_shot=config["shot"], n_episodes=config["episodes"], seed=config["seed"], workers=config["workers"]
     )

@@ -5,7 +5,7 @@ Letters: B episodes, K shots, H W size of the network's input, h w size of a pic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -79,17 +79,6 @@ class PictureStore:
             self.memory_bytes -= image.nbytes + label.nbytes
             self._kept[number] = image, label
         return image, label
-
-    def read_all(self, numbers: Sequence[int]) -> None:
-        """Read pictures into memory as far as the budget goes, for instance before workers are forked."""
-        for number in numbers:
-            if self.memory_bytes <= 0:
-                return
-            self.read(number)
-
-
-SupportMask = Callable[[np.ndarray], np.ndarray]
-"""What is done to a support mask at the picture's own size, for instance `boxed_mask`."""
 
 
 class SegmentationSource:

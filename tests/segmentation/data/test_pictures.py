@@ -112,8 +112,7 @@ def test_store_keeps_pictures_within_its_budget(tiny_root: Path, tiny_index: Cla
     index = dataclasses.replace(tiny_index, root=root)
     one = int(index.sizes[0].prod()) * 4
     store = PictureStore(index, memory_bytes=one + 10)
-    store.read_all(range(5))
-    image, _ = store.read(0)
+    image, *_ = [store.read(number)[0] for number in range(5)]
     shutil.rmtree(root)
     assert store.read(0)[0] is image
     with pytest.raises(InputError, match=r"t0001.png does not exist"):
