@@ -2,22 +2,25 @@
 
 It uses the parameters of a `SCCAN` and nothing else of it: two backbone calls, shots one after another, cosines divided
 by an outer product of lengths, aligned windows rebuilt as a map and cut again, keys of all windows computed wherever
-they are used, the last block's support half computed for nothing.
+they are used, the last block's support half computed for nothing. `plain_copy` puts torch's own layers in the place of
+this project's as well.
 
 Letters: B episodes, K shots, C channels, H W picture size, h w working grid, n windows, P tokens per window, A heads.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sccan.attention.cross_transformer import CrossBlock
 from sccan.attention.scaled_cosine import ScaledCosineAttention
 from sccan.episodes.episode import Episode
+from sccan.pointwise import PointwiseConv2d, TokenLinear
 from sccan.segmentation.losses import dice_loss
 from sccan.segmentation.methods.sccan import SCCAN
 
@@ -131,8 +134,30 @@ def _crop(maps: Tensor, pad: int) -> Tensor:
     return maps[:, pad : maps.shape[1] - pad, pad : maps.shape[2] - pad]
 
 
+def plain_copy(model: SCCAN) -> SCCAN:
+    """A copy whose linear maps are torch's own layers, as in the published implementations."""
+    plain = copy.deepcopy(model)
+    for module in list(plain.modules()):
+        for name, layer in module.named_children():
+            if isinstance(layer, TokenLinear | PointwiseConv2d):
+                setattr(module, name, _torch_layer(layer))
+    return plain
+
+
+def _torch_layer(layer: TokenLinear | PointwiseConv2d) -> nn.Module:
+    bias = layer.bias is not None
+    own: nn.Linear | nn.Conv2d
+    if isinstance(layer, TokenLinear):
+        own = nn.Linear(layer.in_features, layer.out_features, bias=bias)
+    else:
+        own = nn.Conv2d(layer.in_channels, layer.out_channels, 1, bias=bias)
+    own.weight, own.bias = layer.weight, layer.bias
+    return own.train(layer.training)
+
+
 def plain_step(model: SCCAN) -> Callable[[Episode], Tensor]:
-    """A whole training step in the plain order, with the published optimisers."""
+    """A whole training step in the plain order on a `plain_copy`, with the published optimisers."""
+    model = plain_copy(model)
     groups = model.parameter_groups()
     sgd = torch.optim.SGD(groups["head"], lr=0.05, momentum=0.9, weight_decay=1e-4)
     adamw = torch.optim.AdamW(groups["transformer"], lr=6e-5, weight_decay=0.01)

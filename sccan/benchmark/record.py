@@ -87,6 +87,9 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
             shares = sorted(one["parts"].items(), key=lambda item: -item[1]["median"])
             words = ", ".join(f"{name} {spread['median'] * 1e3:.4g}" for name, spread in shares)
             lines.append(f"{one['part']}, {one['variant']}: ms per {one['unit'].rstrip('s')} by part: {words}")
+        if one.get("scores"):
+            words = ", ".join(f"{name} {value:.4f}" for name, value in one["scores"].items())
+            lines.append(f"{one['part']}, {one['variant']}: {words} %")
         lines += [f"{one['part']}, {one['variant']}: {note}" for note in one.get("notes", ())]
     return "\n".join(lines)
 

@@ -121,6 +121,8 @@ def _measure(plan: Plan, part: str, opts: Sequence[str], runtime: Runtime, trace
         facts: dict[str, Any] = {"config": plan.config, "opts": list(plan.opts), "notes": one.notes}
         if plan.operations and one.once is not None and clocks is None and COMPILED not in name:
             facts["operations"] = count_operations(one.once)
+        if one.scores is not None:
+            facts["scores"] = one.scores()
         lines.append(record.result(part, name, one.unit, found[name], facts))
     if trace is not None:
         first = next(iter(work.values()))

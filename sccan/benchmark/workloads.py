@@ -6,8 +6,9 @@ foreground, which come from the data.
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sccan.build.classification import build_classifier, data_source, episode_sh
 from sccan.build.engine import TrainingJob, evaluator, optimizer_settings, train_settings
 from sccan.build.models import build_method
 from sccan.build.segmentation import episode_source, logit_score, novel_plan, open_data
+from sccan.classification.accuracy import accuracy
 from sccan.classification.data.datasets import open_splits, require_split
 from sccan.classification.data.episodes import ClassificationSource, score_accuracy
 from sccan.engine.distributed import Runtime
@@ -33,6 +35,7 @@ from sccan.engine.update import Updater
 from sccan.episodes.ways import WayPlan
 from sccan.errors import InputError
 from sccan.method import Method
+from sccan.segmentation import iou
 from sccan.segmentation.methods.sccan import SCCAN
 
 PUBLISHED, UNCACHED, COMPILED = "published", "uncached", "compiled"
@@ -56,6 +59,7 @@ class Workload:
         places: further parts, name -> (object, name of its function).
         notes: what a reader has to know.
         rows: rows of the latest evaluation.
+        scores: what the latest evaluation found, in percent, so that variants can be seen to find the same.
     """
 
     unit: str
@@ -65,6 +69,7 @@ class Workload:
     places: dict[str, tuple[Any, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rows: Callable[[], Tensor] | None = None
+    scores: Callable[[], dict[str, float]] | None = None
 
 
 PARTS = {
@@ -116,18 +121,21 @@ def _evaluation(cfg: CfgNode, words: frozenset[str], runtime: Runtime, episodes:
     method: Method
     source: Any
     score: Any
+    measure: Callable[[Tensor], dict[str, float]]
     if is_classification(cfg):
         where = data_source(cfg)
         pictures = require_split(open_splits(where), "test", where)
         plan: Any = WayPlan(pictures.class_pictures(), episode_shape(cfg), n_episodes=episodes, seed=cfg.SEED)
         method, score = build_classifier(cfg, 20), score_accuracy
         tell_classes(cfg, method, pictures.class_names)
+        measure = _accuracy
         source = ClassificationSource(pictures, plan.episodes(), fixed_transform(cfg))
     else:
         data = open_data(cfg, runtime)
         plan = novel_plan(cfg, data, n_episodes=episodes, seed=cfg.SEED)
         method, score = build_method(cfg, data.fold.base, pretrained=False), logit_score(cfg)
         source = episode_source(cfg, data.test_store, plan)
+        measure = functools.partial(_ious, classes=data.fold.novel)
     if weights:
         load_checkpoint(method, cfg, Path(weights))
     method = method.to(runtime.device).eval()
@@ -157,7 +165,19 @@ def _evaluation(cfg: CfgNode, words: frozenset[str], runtime: Runtime, episodes:
         one_at_a_time(method, method, _First(source), score, runtime.device)
 
     places = {"data": (source, "load")}
-    return Workload("episodes", run, once, method, places, notes, lambda: rows["latest"])
+
+    def scores() -> dict[str, float]:
+        return measure(rows["latest"])
+
+    return Workload("episodes", run, once, method, places, notes, lambda: rows["latest"], scores)
+
+
+def _ious(rows: Tensor, classes: Sequence[int]) -> dict[str, float]:
+    return {"mIoU": 100 * iou.mean_iou(rows, classes), "FB-IoU": 100 * iou.fb_iou(rows)}
+
+
+def _accuracy(rows: Tensor) -> dict[str, float]:
+    return {"accuracy": 100 * accuracy(rows).mean}
 
 
 class _First:
@@ -195,7 +215,8 @@ def _with_images(method: Method, source: Any, spec: Any, pictures: Any, device: 
 def _published_answer(method: nn.Module) -> Callable[[Any], Tensor]:
     if not isinstance(method, SCCAN):
         raise InputError(f"published arithmetic is kept for sccan alone; use {UNCACHED!r} for {type(method).__name__}")
-    return lambda episode: plain_sccan.plain_logits(method, episode).unsqueeze(1)
+    plain = plain_sccan.plain_copy(method).eval()
+    return lambda episode: plain_sccan.plain_logits(plain, episode).unsqueeze(1)
 
 
 def _job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sccan.benchmark.everything import SMALL, SMALL_PICTURES, planned, run_everything
-from sccan.benchmark.record import read
+from sccan.benchmark.record import read, table
 from sccan.benchmark.session import Plan, run_plan, split_variant
 from sccan.benchmark.synthetic import synthetic_settings
 from sccan.benchmark.workloads import build
@@ -73,6 +73,16 @@ def test_published_uncached_and_cached_evaluations_give_the_same_miou(data: Path
         ratios.append(rows[:, 2:4].double().sum(0) / rows[:, 4:].double().sum(0))
     for other in ratios[1:]:
         assert [f"{float(value):.4f}" for value in other] == [f"{float(value):.4f}" for value in ratios[0]]
+
+
+@pytest.mark.parametrize("config", [SCCAN, CAN])
+def test_lines_say_what_was_found_in_percent(data: Path, config: str) -> None:
+    first, second = run_plan(plan(data, config, variants=("", "uncached")), cpu())
+    assert set(first["scores"]) == ({"mIoU", "FB-IoU"} if config == SCCAN else {"accuracy"})
+    assert second["scores"] == pytest.approx(first["scores"], abs=1e-4)
+    assert all(1 < value < 100 for value in list(first["scores"].values())[-1:])
+    name, value = list(first["scores"].items())[-1]
+    assert f"{name} {value:.4f} %" in table([first, second])
 
 
 def test_a_variant_is_words_and_settings() -> None:

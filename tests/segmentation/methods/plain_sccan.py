@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -73,7 +72,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = SCCAN(DeepStemResNet(args.depth)).train()
     episode = made_up_episode(args.size, args.batch, args.shots)
-    plain = plain_step(copy.deepcopy(model))
+    plain = plain_step(model)
     updater = Updater(
         model.to(memory_format=torch.channels_last),
         RECIPE,
