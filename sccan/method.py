@@ -18,6 +18,9 @@ class Method(nn.Module, ABC):
     A method is stateless between calls: what `condition` learns from the support set is returned and handed to
     `predict`, so one state serves any number of queries and replicas work. The number of shots is read from the
     tensors.
+
+    An evaluation calls the verbs (`condition_episode`, `predict`), so that a support set that returns is learned once;
+    a `forward` of its own changes the training of a method alone.
     """
 
     @abstractmethod
@@ -72,7 +75,27 @@ class Method(nn.Module, ABC):
             first, rest = self.encode(s_flat), self.encode(q_flat)
         return first.view(*s_lead), rest.view(*q_lead)
 
+    def condition_episode(self, support: Features, episode: Episode) -> Any:
+        """`condition` on what an episode tells: here its labels; a method may use its class numbers as well.
+
+        Args:
+            support: maps with leading dimensions [B, K].
+            episode: that they belong to.
+        """
+        return self.condition(support, episode.support_labels)
+
+    def training_outputs(self, query: Features, state: Any, episode: Episode) -> Any:
+        """What `loss` needs: here the logits of `predict`; a method may learn from more.
+
+        Args:
+            query: maps with leading dimensions [B, Q].
+            state: what `condition_episode` returned for the same episodes.
+            episode: that they belong to.
+        """
+        return self.predict(query, state)
+
     def forward(self, episode: Episode) -> Any:
-        """predict(encode(query), condition(encode(support), labels)); in training, whatever `loss` needs."""
+        """Encode, condition and predict; in training, encode, condition and `training_outputs`."""
         support, query = self.encode_episode(episode)
-        return self.predict(query, self.condition(support, episode.support_labels))
+        state = self.condition_episode(support, episode)
+        return self.training_outputs(query, state, episode) if self.training else self.predict(query, state)

@@ -43,7 +43,11 @@ def run_everything(runtime: Runtime, out: Path, *, reference: Path | None = None
 
     Returns:
         0; 1 where a reference case is off or a measurement failed.
+
+    Raises InputError: there are several processes, which would all write the same files.
     """
+    if runtime.world_size > 1:
+        raise InputError(f"--everything is for one process, not {runtime.world_size}; leave torchrun out")
     session = _Session(runtime, out, small)
     session.check(reference or REFERENCE)
     with tempfile.TemporaryDirectory() as data:  # generated once for all

@@ -242,8 +242,6 @@ class _Predictor:
 
     def __init__(self, method: Method, source: EpisodeSource[Any], device: torch.device, precision: str) -> None:
         self._method, self._source, self._device, self._precision = method, source, device, precision
-        # A method with a forward of its own does more than the three verbs, and runs as a whole.
-        self._in_verbs = type(method).forward is Method.forward
         self._latest: tuple[tuple[SupportSet, ...], Any] | None = None
 
     def __call__(self, batch: EpisodeBatch, pictures: Mapping[int, Any], features: Mapping[int, Features]) -> Tensor:
@@ -253,10 +251,7 @@ class _Predictor:
         return outputs.flatten(0, 1).unsqueeze(1) if batch.merged else outputs
 
     def _outputs(self, batch: EpisodeBatch, pictures: Mapping[int, Any], features: Mapping[int, Features]) -> Tensor:
-        if not self._in_verbs:
-            outputs: Tensor = self._method(self._assembled(batch.specs, pictures, features))
-            return outputs
-        if self._latest is not None and self._latest[0] == batch.support_sets:
+        if batch.merged and self._latest is not None and self._latest[0] == batch.support_sets:
             # The support is not needed again; the queries stand in its place.
             queries = [dataclasses.replace(spec, support=spec.query) for spec in batch.specs]
             _, query = self._method.encode_episode(self._assembled(queries, pictures, features))
@@ -264,7 +259,7 @@ class _Predictor:
         self._latest = None  # frees its memory before the next one is made
         episode = self._assembled(batch.specs, pictures, features)
         support, query = self._method.encode_episode(episode)
-        state = self._method.condition(support, episode.support_labels)
+        state = self._method.condition_episode(support, episode)
         self._latest = batch.support_sets, state
         return self._method.predict(query, state)
 

@@ -105,7 +105,7 @@ def read_manifest(path: str | Path, index: ClassIndex) -> Manifest:
     except (OSError, UnicodeDecodeError) as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
         raise InputError(f"manifest {path} {reason}; give a file that a test has written") from error
-    header = _object(lines[0] if lines else "", path, 1)
+    header = parsed_line(lines[0] if lines else "", path, 1)
     if header.get("format") != FORMAT:
         raise InputError(
             f"{path} is no manifest: its first line has the format {header.get('format')!r}, not {FORMAT!r}"
@@ -139,7 +139,8 @@ def _line(spec: EpisodeSpec, index: ClassIndex) -> str:
     return json.dumps(named, ensure_ascii=False)
 
 
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
+def parsed_line(line: str, path: Path, number: int) -> dict[str, Any]:
+    """A line of a manifest as an object. Raises InputError: it is none."""
     try:
         value = json.loads(line)
     except ValueError as error:
@@ -151,7 +152,7 @@ def _object(line: str, path: Path, number: int) -> dict[str, Any]:
 
 def _episode(line: str, index: ClassIndex, path: Path, number: int, repeats: bool) -> EpisodeSpec:
     """One episode of a manifest, checked; with `repeats` a support may come twice, but never the query."""
-    value, place = _object(line, path, number), f"manifest {path}, line {number}"
+    value, place = parsed_line(line, path, number), f"manifest {path}, line {number}"
     position, classes = value.get("number"), value.get("classes", [])
     if type(position) is not int or not _is_list_of(classes, int):
         raise InputError(f'{place}: expected "number" and a list "classes", but found {line[:60]!r}')

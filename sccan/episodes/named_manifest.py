@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sccan.episodes.manifest import FORMAT
+from sccan.episodes.manifest import FORMAT, parsed_line
 from sccan.errors import InputError
 
 
@@ -66,7 +65,7 @@ def read_named(path: str | Path) -> NamedManifest:
         raise InputError(
             f"manifest {path} {reason}; give a file that a test or tools/episodes.py has written"
         ) from error
-    header = _object(path, 1, lines[0] if lines else "")
+    header = parsed_line(lines[0] if lines else "", path, 1)
     if header.get("format") != FORMAT:
         raise InputError(
             f"{path} is no manifest: its first line has the format {header.get('format')!r}, not {FORMAT!r}"
@@ -124,18 +123,8 @@ def compare_manifests(one: NamedManifest, other: NamedManifest) -> ManifestDiffe
     )
 
 
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"manifest {path}, line {number}: no JSON object; the file is damaged") from error
-    if not isinstance(value, dict):
-        raise InputError(f"manifest {path}, line {number}: no JSON object; the file is damaged")
-    return value
-
-
 def _episode(path: Path, number: int, line: str) -> NamedEpisode:
-    value = _object(path, number, line)
+    value = parsed_line(line, path, number)
     try:
         support, query = (tuple(tuple(map(str, way)) for way in value[key]) for key in ("support", "query"))
         return NamedEpisode(int(value["number"]), tuple(map(int, value["classes"])), support, query)

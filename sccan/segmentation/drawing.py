@@ -39,7 +39,7 @@ def draw_episodes(
         episode = source.assemble([spec], pictures).to(device)
         with torch.no_grad():
             support, query = method.encode_episode(episode)
-            state = method.condition(support, episode.support_labels)
+            state = method.condition_episode(support, episode)
             logits = method.predict(query, state)[0, 0]
             prior = _prior(method, query, state)
             maps = _score_maps(method, query, state)

@@ -60,16 +60,25 @@ class PartScore:
         """Counts [3 N] of base logits [N, T, T]."""
         height, width = picture.original_label.shape
         logits = logits.float()
-        # A label that is nowhere above the background is nowhere above it between the cells either: most maps of many
-        # classes need not be brought to the picture's size.
-        possible = (logits > logits[:1]).flatten(1).any(1)
-        possible[0] = True
-        labels = possible.nonzero()[:, 0]
-        prediction = labels[self.comparison.maps(logits[possible], (height, width)).argmax(0)]
+        labels = _possible_labels(logits)
+        prediction = labels[self.comparison.maps(logits[labels], (height, width)).argmax(0)]
         label = base_label_table(self.fold.base)[self.comparison.labels(picture.original_label)]
         target = torch.from_numpy(label).to(prediction.device)
         counts = iou.count_labels(prediction, target, len(self.fold.base) + 1)
         return torch.cat([counts.intersection, counts.union, counts.target])
+
+
+def _possible_labels(logits: Tensor) -> Tensor:
+    """Background, and every label that is above it anywhere in logits [N, T, T].
+
+    The others are nowhere above it between the cells either: most maps of many classes need not be brought to the
+    picture's size. On devices whose answer would have to be waited for, all labels.
+    """
+    if logits.device.type != "cpu":
+        return torch.arange(len(logits), device=logits.device)
+    possible = (logits > logits[:1]).flatten(1).any(1)
+    possible[0] = True
+    return possible.nonzero()[:, 0]
 
 
 def final_rows(rows: Tensor) -> Tensor:

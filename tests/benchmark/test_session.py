@@ -12,6 +12,7 @@ from sccan.benchmark.synthetic import synthetic_settings
 from sccan.benchmark.workloads import build
 from sccan.commands import benchmark
 from sccan.config import load_config
+from sccan.engine.distributed import Runtime
 from sccan.errors import InputError
 from tests.engine.toy import cpu
 
@@ -110,6 +111,8 @@ def test_the_command_writes_what_it_can_compare(data: Path, tmp_path: Path, caps
     assert "times as fast" in capsys.readouterr().out
     with pytest.raises(InputError, match="nothing to measure"):
         benchmark.main([])
+    with pytest.raises(InputError, match="name their folder"):
+        benchmark.main(["--everything"])
     assert torch.get_num_threads() >= 1
 
 
@@ -121,6 +124,12 @@ def test_every_measurement_of_everything_has_settings_that_exist(small: bool) ->
         for variant in one.variants:
             load_config(one.config, [*one.opts, *split_variant(variant)[1]])
     assert len(titles) == len(set(titles)) > 20
+
+
+def test_everything_is_for_one_process(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="for one process, not 2"):
+        run_everything(Runtime(torch.device("cpu"), 0, 2), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -129,16 +129,23 @@ def test_a_support_set_that_returns_is_learned_once(batch_size: int) -> None:
     assert (rows[:, 4] - torch.cat(expected)[:, 4]).abs().max() < 1e3  # of 1e6 per unit of logits, summed
 
 
-def test_a_method_with_a_forward_of_its_own_runs_as_a_whole() -> None:
-    class Doubled(Counting):
-        def forward(self, episode: Any) -> torch.Tensor:
-            return 2 * super().forward(episode)
+def test_what_episodes_tell_beside_their_labels_is_learned_once_as_well() -> None:
+    class Named(Counting):
+        """Answers louder for classes of higher number."""
 
-    got: list[torch.Tensor] = []
-    for method in (Counting(), Doubled()):
-        run(RepeatedSupport(5), method, sink=lambda specs, pictures, outputs: got.append(outputs))
-    assert method.conditioned == 5
-    assert all(torch.equal(2 * once, twice) for once, twice in zip(got[:5], got[5:], strict=True))
+        def condition_episode(self, support: Any, episode: Any) -> torch.Tensor:
+            return episode.classes * super().condition_episode(support, episode)
+
+    method, source = Named(), RepeatedSupport(6)
+    got: dict[int, torch.Tensor] = {}
+    run(source, method, sink=lambda specs, pictures, outputs: got.update({specs[0].number: outputs}))
+    assert method.conditioned == 3
+    for spec in source.specs:
+        pictures = {number: source.load(number) for number in spec.pictures}
+        features = {n: method.encode(p.image[None]) for n, p in pictures.items()}
+        with torch.no_grad():
+            torch.testing.assert_close(got[spec.number], method(source.assemble([spec], pictures, features)))
+    assert not torch.allclose(got[0], got[1])
 
 
 def test_features_on_a_disk_give_the_same_rows_without_encoding(tmp_path: Path) -> None:

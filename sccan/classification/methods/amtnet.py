@@ -176,7 +176,7 @@ class AMTNet(PatchProto):
         patches = self.metrics.scale * patch_cosines(classes, pairs.queries)
         return scores + patches.softmax(2).sum(-1).log_softmax(-1)
 
-    def training_outputs(self, query: Features, state: Tensor, labels: Tensor) -> AMTNetOutputs:
+    def training_outputs(self, query: Features, state: Tensor, episode: Episode) -> AMTNetOutputs:
         maps = query.maps[self.stage]
         size = maps.shape[-2:]
         with full_precision(maps):
@@ -184,7 +184,7 @@ class AMTNet(PatchProto):
             scores = self.metrics(_unit_means(pairs.classes), F.normalize(pairs.queries, dim=-1))
             as_maps = MetricScores(*(one.unflatten(-1, size) for one in scores))
             fused = self.metrics.fused(scores).unflatten(-1, size)
-            return AMTNetOutputs(as_maps, fused, self.tasks(true_pair_maps(pairs.queries, labels, size)))
+            return AMTNetOutputs(as_maps, fused, self.tasks(true_pair_maps(pairs.queries, episode.query_labels, size)))
 
     def forward(self, episode: Episode) -> Any:
         """Scores [B, Q, N]; in training `AMTNetOutputs`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +24,8 @@ from sccan.classification.heads import (
     ways_of,
 )
 from sccan.classification.losses import map_cross_entropy
+from sccan.classification.methods.way_method import WayMethod
 from sccan.episodes.episode import Episode, Features
-from sccan.method import Method
 
 PUBLISHED_NAMES = NameTable(
     [
@@ -83,7 +82,7 @@ class Round:
     scores: Tensor
 
 
-class CAN(Method):
+class CAN(WayMethod):
     """Class maps and query maps highlight each other pair by pair; a query belongs to the class of nearest mean.
 
     The head computes the published numbers without the published pair maps [B, Q, N, C, h, w]: pooled vectors are
@@ -171,15 +170,12 @@ class CAN(Method):
             query_vectors = pair_means(query_maps, query_attention.transpose(1, 2))  # [B, Q, N, C]
             return cosine_scores(class_vectors, query_vectors, self.scale)
 
-    def training_outputs(self, query: Features, state: CANState, labels: Tensor) -> CANOutputs:
+    def training_outputs(self, query: Features, state: CANState, episode: Episode) -> CANOutputs:
         """Local scores and global logits.
 
-        Args:
-            query: maps [B, Q, ...].
-            state: of the same episodes.
-            labels: true ways, [B, Q]; they choose the attention under which a query is classified among all classes.
+        The true ways choose the attention under which a query is classified among all classes.
         """
-        maps = self._flat(query)
+        maps, labels = self._flat(query), episode.query_labels
         with full_precision(maps):
             class_maps = state.class_maps
             class_attention, query_attention = self.attention(class_maps, maps)  # [B, N, Q, m]
@@ -190,14 +186,6 @@ class CAN(Method):
             logits = self.classifier(attended.flatten(0, 1).unflatten(-1, self.map_size))
         return CANOutputs(local.unflatten(-1, self.map_size), logits.unflatten(0, labels.shape))
 
-    def forward(self, episode: Episode) -> Any:
-        """Scores [B, Q, N]; in training `CANOutputs`."""
-        support, query = self.encode_episode(episode)
-        state = self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
-        return (
-            self.training_outputs(query, state, episode.query_labels) if self.training else self.predict(query, state)
-        )
-
     def loss(self, outputs: CANOutputs, episode: Episode) -> dict[str, Tensor]:
         """``global`` and ``local`` cross-entropies and their weighted sum.
 
@@ -205,10 +193,6 @@ class CAN(Method):
         """
         class_ids = episode.classes.gather(1, episode.query_labels) - 1
         return can_losses(outputs, episode.query_labels, class_ids, self.local_weight)
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """One group, ``model``: as published, one rate and weight decay for everything."""
-        return {"model": list(self.parameters())}
 
     def _flat(self, features: Features) -> Tensor:
         """Maps [B, S, C, m] in float32."""

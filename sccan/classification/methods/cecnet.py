@@ -35,7 +35,7 @@ from sccan.classification.heads import (
 )
 from sccan.classification.methods.patch_method import PatchMethod
 from sccan.classification.novel_task import FineTuning, fine_tuned, novel_probabilities, prototype_weights
-from sccan.episodes.episode import Features
+from sccan.episodes.episode import Episode, Features
 
 CLUSTERS = (
     ("cross_attention.gnn.layers.0.", "connection.cluster."),
@@ -200,13 +200,13 @@ class CECNet(PatchMethod):
             )
         return self.scale * patch_cosines(pairs.class_vectors(), pairs.queries)
 
-    def training_outputs(self, query: Features, state: CECNetState, labels: Tensor) -> PatchOutputs:
+    def training_outputs(self, query: Features, state: CECNetState, episode: Episode) -> PatchOutputs:
         maps = query.maps[self.stage]
         with full_precision(maps):
             pairs = self.pairs(state.class_tokens, map_tokens(maps))
-            true = true_pairs(pairs.queries, labels)  # [B, Q, m, C]
+            true = true_pairs(pairs.queries, episode.query_labels)  # [B, Q, m, C]
             if pairs.query_weights is not None:
-                true = weighted(true, true_pairs(pairs.query_weights, labels))
+                true = weighted(true, true_pairs(pairs.query_weights, episode.query_labels))
             true = true.transpose(-1, -2).unflatten(-1, maps.shape[-2:])  # [B, Q, C, h, w]
             return PatchOutputs(self.local_scores(pairs).unflatten(-1, maps.shape[-2:]), self.tasks(true))
 

@@ -6,7 +6,6 @@ Letters: B episodes, N ways, S support pictures, Q queries, C channels, M base c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,8 +16,8 @@ from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
 from sccan.classification.heads import EPSILON, class_means, full_precision, ways_of
 from sccan.classification.methods.can import CANOutputs, can_losses
+from sccan.classification.methods.way_method import WayMethod
 from sccan.episodes.episode import Episode, Features
-from sccan.method import Method
 
 PUBLISHED_NAMES = NameTable(
     [
@@ -43,7 +42,7 @@ class DMFState:
     kernels: Tensor
 
 
-class DMF(Method):
+class DMF(WayMethod):
     """Query maps pass through filters that each class makes for them, and are compared with a vector of the class.
 
     As published, query features are not normalised, class vectors are means of unit vectors, a border of zeros counts
@@ -108,18 +107,12 @@ class DMF(Method):
         # The published correlation is a 1x1 convolution with padding 1.
         return F.pad(scores.transpose(1, 2), (1, 1, 1, 1))
 
-    def training_outputs(self, query: Features, state: DMFState) -> CANOutputs:
+    def training_outputs(self, query: Features, state: DMFState, episode: Episode) -> CANOutputs:
         """Score maps of the episode's classes, and logits of all base classes."""
         maps = self._maps(query)
         with full_precision(maps):
             logits = self.classifier(maps.flatten(0, 1)).unflatten(0, maps.shape[:2])
         return CANOutputs(self.score_maps(query, state), logits)
-
-    def forward(self, episode: Episode) -> Any:
-        """Scores [B, Q, N]; in training `CANOutputs`."""
-        support, query = self.encode_episode(episode)
-        state = self.condition(support, episode.support_labels, n_way=episode.classes.shape[1])
-        return self.training_outputs(query, state) if self.training else self.predict(query, state)
 
     def loss(self, outputs: CANOutputs, episode: Episode) -> dict[str, Tensor]:
         """``global`` and ``local`` cross-entropies and their weighted sum.
@@ -128,10 +121,6 @@ class DMF(Method):
         """
         class_ids = episode.classes.gather(1, episode.query_labels) - 1
         return can_losses(outputs, episode.query_labels, class_ids, self.local_weight)
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """One group, ``model``: as published, one rate and weight decay for everything."""
-        return {"model": list(self.parameters())}
 
     def _maps(self, features: Features) -> Tensor:
         """Maps [B, S, C, h, w] in float32."""

@@ -24,7 +24,7 @@ from sccan.classification.heads import (
     ways_of,
 )
 from sccan.classification.methods.patch_method import PatchMethod
-from sccan.episodes.episode import Features
+from sccan.episodes.episode import Episode, Features
 
 PUBLISHED_NAMES = NameTable(
     [
@@ -93,11 +93,11 @@ class PatchProto(PatchMethod):
         """Scores [B, Q, N]."""
         return cosine_scores(pairs.classes.mean(-2), pairs.queries.mean(-2), self.scale)
 
-    def training_outputs(self, query: Features, state: Tensor, labels: Tensor) -> Any:
+    def training_outputs(self, query: Features, state: Tensor, episode: Episode) -> Any:
         """`PatchOutputs`."""
         maps = query.maps[self.stage]
         with full_precision(maps):
             pairs = self.pairs(state, map_tokens(maps))
             local = self.scale * patch_cosines(pairs.classes.mean(-2), pairs.queries)  # [B, Q, N, m]
-            true = true_pair_maps(pairs.queries, labels, maps.shape[-2:])  # [B, Q, C, h, w]
+            true = true_pair_maps(pairs.queries, episode.query_labels, maps.shape[-2:])  # [B, Q, C, h, w]
             return PatchOutputs(local.unflatten(-1, maps.shape[-2:]), self.tasks(true))

@@ -17,13 +17,13 @@ from sccan.backbones.stage import Backbone
 from sccan.classification.base_tasks import base_class_ids
 from sccan.classification.clusters import drawn_to_clusters
 from sccan.classification.heads import class_means, euclidean_scores, full_precision, ways_of
+from sccan.classification.methods.way_method import WayMethod
 from sccan.episodes.episode import Episode, Features
-from sccan.method import Method
 
 PUBLISHED_NAMES = NameTable([("encoder.module.", "backbone."), ("encoder.", "backbone."), ("pre_fc.0.", "classifier.")])
 
 
-class Prototypes(Method):
+class Prototypes(WayMethod):
     """A query belongs to the class whose mean support vector is nearest to its own vector."""
 
     def __init__(
@@ -54,11 +54,11 @@ class Prototypes(Method):
         )
         return support, query
 
-    def condition(self, support: Features, labels: Tensor) -> Tensor:
-        """The class means, [B, N, C]."""
+    def condition(self, support: Features, labels: Tensor, *, n_way: int | None = None) -> Tensor:
+        """The class means, [B, N, C]; `n_way` saves looking the number of ways up in the labels."""
         vectors = support.maps[self.stage].float().flatten(2)
         with full_precision(vectors):
-            return class_means(vectors, labels, ways_of(labels))
+            return class_means(vectors, labels, n_way or ways_of(labels))
 
     def predict(self, query: Features, state: Tensor) -> Tensor:
         vectors = query.maps[self.stage].float().flatten(2)
@@ -67,10 +67,6 @@ class Prototypes(Method):
 
     def loss(self, outputs: Any, episode: Episode) -> dict[str, Tensor]:
         return {"total": F.cross_entropy(outputs.flatten(0, 1), episode.query_labels.flatten())}
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """One group, ``model``."""
-        return {"model": list(self.parameters())}
 
 
 class BaseClassifier(Prototypes):

@@ -32,7 +32,7 @@ from sccan.classification.novel_task import (
     novel_probabilities,
     prototype_weights,
 )
-from sccan.episodes.episode import Features
+from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 
 ATTENTIONS = (("cross_attention.gnn.tsca.", "semantic."), ("tsca.", "target."))
@@ -186,12 +186,12 @@ class SpatialFormer(PatchMethod):
             found.append(cosine_scores(classes, queries, self.scale))
         return torch.cat(found, dim=1)
 
-    def training_outputs(self, query: Features, state: SpatialFormerState, labels: Tensor) -> PatchOutputs:
+    def training_outputs(self, query: Features, state: SpatialFormerState, episode: Episode) -> PatchOutputs:
         maps = query.maps[self.stage]
         with full_precision(maps):
             class_pairs, query_pairs = paired_attention(self.semantic, state.class_tokens, map_tokens(maps))
             classes = class_pairs.mean(-2) + state.target_tokens.mean(-2).unsqueeze(1)  # [B, Q, N, C]
             queries = query_pairs + map_tokens(query.maps[TARGET]).unsqueeze(2)  # [B, Q, N, m, C]
             local = self.scale * patch_cosines(classes, queries)  # [B, Q, N, m]
-            true = true_pair_maps(queries, labels, maps.shape[-2:])  # [B, Q, C, h, w]
+            true = true_pair_maps(queries, episode.query_labels, maps.shape[-2:])  # [B, Q, C, h, w]
             return PatchOutputs(local.unflatten(-1, maps.shape[-2:]), self.tasks(true))

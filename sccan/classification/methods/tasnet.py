@@ -98,8 +98,8 @@ class TasNet(Method):
             unit_in_training: bring features to unit length first (published for concatenation).
             unit_in_evaluation: likewise in evaluation (published: never).
             transductive: draw class means towards clusters of the queries, all of which `predict` must then be given.
-            carry_over: `forward` takes its episodes one after another and stores every fitted map, where the next
-                episode starts.
+            carry_over: `condition_episode` takes episodes one after another and stores every fitted map, where the
+                next one starts.
             word_scale: factor of the words that `know` is told; for CUB's attributes, percentages that would swamp
                 the visual part.
             stage: the backbone's stage to average.
@@ -171,20 +171,25 @@ class TasNet(Method):
                 return cosine_scores(classes.unsqueeze(1), queries.unsqueeze(2), self.scale)
             return euclidean_scores(classes, queries)
 
-    def forward(self, episode: Episode) -> Tensor:
-        """Scores [B, Q, N], in training as well; class numbers of the episode count from 1."""
-        support, query = self.encode_episode(episode)
+    def condition_episode(self, support: Features, episode: Episode) -> TasNetState:
+        """With the words of the episode's classes, whose numbers count from 1."""
         words, labels = self.class_words[episode.classes - 1], episode.support_labels
         if not self.carry_over:
-            return self.predict(query, self.condition(support, labels, words=words))
-        scores = []
+            return self.condition(support, labels, words=words)
+        states = []
         for number in range(len(labels)):
             one = slice(number, number + 1)
-            state = self.condition(self._episodes(support, one), labels[one], words=words[one])
-            self.word_weight.copy_(state.learner.weight[0])
-            self.word_bias.copy_(state.learner.bias[0])
-            scores.append(self.predict(self._episodes(query, one), state))
-        return torch.cat(scores)
+            maps = Features({self.stage: support.maps[self.stage][one]}, support.image_size)
+            states.append(self.condition(maps, labels[one], words=words[one]))
+            self.word_weight.copy_(states[-1].learner.weight[0])
+            self.word_bias.copy_(states[-1].learner.bias[0])
+        weight, bias = (torch.cat([getattr(state.learner, name) for state in states]) for name in ("weight", "bias"))
+        return TasNetState(
+            WordLearner(weight, bias),
+            words,
+            torch.cat([state.prototypes for state in states]),
+            torch.cat([state.losses for state in states], dim=1),
+        )
 
     def loss(self, outputs: Any, episode: Episode) -> dict[str, Tensor]:
         return {"total": F.cross_entropy(outputs.flatten(0, 1), episode.query_labels.flatten())}
@@ -198,9 +203,6 @@ class TasNet(Method):
         vectors = features.maps[self.stage].float().flatten(2)
         unit = self.unit_in_training if self.training else self.unit_in_evaluation
         return F.normalize(vectors, dim=-1) if unit else vectors
-
-    def _episodes(self, features: Features, which: slice) -> Features:
-        return Features({self.stage: features.maps[self.stage][which]}, features.image_size)
 
 
 def fused(visual: Tensor, words: Tensor, visual_share: float) -> Tensor:

@@ -13,7 +13,7 @@ from sccan.backbones.weights import load_strict
 from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.amtnet import HEAD, PUBLISHED_NAMES, AMTNet, AMTNetOutputs, Regularisation
 from sccan.classification.metric_fusion import PUBLISHED_MOMENTUM
-from sccan.episodes.episode import Features
+from sccan.episodes.episode import Episode, Features
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (
     after_backward,
@@ -46,8 +46,9 @@ def run_metric(case: Case) -> dict[str, Any]:
         classes = model.condition(class_maps, ways)
         if not model.training:
             return {"metric_scores": model.predict(query, classes).flatten(0, 1)}
-        n_query = query.maps[model.stage].shape[1]
-        outputs = model.training_outputs(query, classes, ways.new_zeros(len(ways), n_query))  # all pairs share a map
+        labels = ways.new_zeros(len(ways), query.maps[model.stage].shape[1])  # any will do: all pairs share a map
+        episode = Episode(None, ways, None, labels, ways, ways[:, 0], class_maps, query)
+        outputs = model.training_outputs(query, classes, episode)
     norm = model.metrics.relation.first_norm
     return {
         **_patches(outputs),

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sccan.attention.cross_attention import CrossAttentionModule
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.weights import load_strict
 from sccan.classification.data.random_boxes import erasing_box
 from sccan.classification.data.transforms import FixedTransform
-from sccan.classification.heads import ways_of
-from sccan.classification.methods.can import CAN, PUBLISHED_NAMES, CANOutputs, can_losses
-from sccan.episodes.episode import Episode, Features
+from sccan.classification.methods.can import CAN, PUBLISHED_NAMES
+from sccan.episodes.episode import Features
 from sccan.episodes.ways import EpisodeShape, PublishedEpisode, published_episodes
 from sccan.reference.cases import Case, Runner
+from sccan.reference.systems.ways import can_training, published_episode
 
 STAGE = "layer4"
 
@@ -63,23 +62,17 @@ def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode."""
     model = _model(case).eval()
     with torch.inference_mode():
-        return {"scores": model(_episode(case))}
+        return {"scores": model(published_episode(case, plural=True))}
 
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients and running statistics of one training step."""
-    model, episode = _model(case).train(), _episode(case)
-    outputs: CANOutputs = model(episode)
-    losses = can_losses(outputs, episode.query_labels, case.tensor("query_global_labels"), model.local_weight)
-    losses["total"].backward()
+    model = _model(case)
+    found = can_training(case, model)
     parameters: dict[str, Any] = PUBLISHED_NAMES.published(dict(model.named_parameters()))
     gradients = {name: parameter.grad for name, parameter in parameters.items()}
     return {
-        "global_logits": outputs.global_logits.flatten(0, 1),
-        "local_scores": outputs.local_scores.flatten(0, 1),
-        "loss_global": losses["global"].item(),
-        "loss_local": losses["local"].item(),
-        "loss": losses["total"].item(),
+        **found,
         "grad_cam_conv1": gradients["cam.conv1.conv.weight"],
         "grad_cam_conv2": gradients["cam.conv2.weight"],
         "grad_stem": gradients["base.conv1.weight"],
@@ -175,19 +168,6 @@ def _model(case: Case) -> CAN:
     )
     load_strict(model, PUBLISHED_NAMES.ours(case.weights()), source=case.path.name, excused=())
     return model
-
-
-def _episode(case: Case) -> Episode:
-    labels: Tensor = case.tensor("support_labels")
-    batch = torch.arange(len(labels), device=labels.device)
-    return Episode(
-        support_images=case.tensor("support"),
-        support_labels=labels,
-        query_images=case.tensor("query"),
-        query_labels=case.tensor("query_labels"),
-        classes=torch.arange(1, ways_of(labels) + 1, device=labels.device).expand(len(labels), -1),
-        numbers=batch,
-    )
 
 
 PARTS: dict[str, Runner] = {

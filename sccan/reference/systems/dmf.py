@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sccan.attention.meta_filter import MetaFilter, filter_response, position_taps
 from sccan.backbones.dropblock import block_mask, scaled
 from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.weights import load_strict
-from sccan.classification.heads import ways_of
-from sccan.classification.methods.can import can_losses
 from sccan.classification.methods.dmf import DMF, PUBLISHED_NAMES
 from sccan.engine.optimizers import OptimizerSettings, rate
-from sccan.episodes.episode import Episode
 from sccan.reference.cases import Case, Runner
+from sccan.reference.systems.ways import can_training, published_episode
 
 STAGE = "layer4"
 
@@ -70,7 +67,7 @@ def run_meta_filter(case: Case) -> dict[str, Any]:
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode."""
-    model, episode = _model(case).eval(), _episode(case)
+    model, episode = _model(case).eval(), published_episode(case, plural=True)
     with torch.inference_mode():
         support, query = model.encode_episode(episode)
         state = model.condition(support, episode.support_labels)
@@ -82,17 +79,11 @@ def run_model(case: Case) -> dict[str, Any]:
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients and running statistics of one training step."""
-    model, episode = _model(case, drop_rate=case.config["drop_rate"]).train(), _episode(case)
-    outputs = model(episode)
-    losses = can_losses(outputs, episode.query_labels, case.tensor("query_global_labels"), model.local_weight)
-    losses["total"].backward()
+    model = _model(case, drop_rate=case.config["drop_rate"])
+    found = can_training(case, model)
     gradients = {name: value.grad for name, value in _published(model).items()}
     return {
-        "global_logits": outputs.global_logits.flatten(0, 1),
-        "local_scores": outputs.local_scores.flatten(0, 1),
-        "loss_global": losses["global"].item(),
-        "loss_local": losses["local"].item(),
-        "loss": losses["total"].item(),
+        **found,
         "grad_offset_conv": gradients["dw_gen.off_conv.weight"],
         "grad_kernel_conv": gradients["dw_gen.kernel_conv.weight"],
         "grad_layer1_conv1": gradients["base.layer1.0.conv1.weight"],
@@ -129,18 +120,6 @@ def _model(case: Case, drop_rate: float = 0.1) -> DMF:
     ).to(case.device)
     load_strict(model, PUBLISHED_NAMES.ours(case.weights()), source=case.path.name, excused=())
     return model
-
-
-def _episode(case: Case) -> Episode:
-    labels: Tensor = case.tensor("support_labels")
-    return Episode(
-        support_images=case.tensor("support"),
-        support_labels=labels,
-        query_images=case.tensor("query"),
-        query_labels=case.tensor("query_labels"),
-        classes=torch.arange(1, ways_of(labels) + 1, device=labels.device).expand(len(labels), -1),
-        numbers=torch.arange(len(labels), device=labels.device),
-    )
 
 
 def _published(module: torch.nn.Module, prefix: str = "") -> dict[str, Any]:

@@ -16,10 +16,10 @@ from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import load_strict
 from sccan.backbones.wide_resnet import WideResNet
 from sccan.classification.base_tasks import LEARNED_WEIGHTS, BaseLogits, BaseTasks, PatchOutputs, TaskSettings
-from sccan.classification.heads import ways_of
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.reference.cases import Case
+from sccan.reference.systems.ways import published_episode
 
 COUNTER = "backbone.layer?.0.num_batches_tracked"
 """A counter of DropBlock that the published ResNet12-BDC does not hold."""
@@ -67,20 +67,6 @@ def load_published(model: nn.Module, case: Case, names: NameTable, *, prefix: st
     """The case's weights, put under `prefix`, through the name table, strictly."""
     state = {f"{prefix}{name}": value for name, value in case.weights().items()}
     load_strict(model, names.ours(state), source=case.path.name, excused=(LEARNED_WEIGHTS, COUNTER))
-
-
-def published_episode(case: Case) -> Episode:
-    """The pictures and labels of a case; without class numbers."""
-    labels = case.tensor("support_label")
-    batch = torch.arange(len(labels), device=labels.device)
-    return Episode(
-        support_images=case.tensor("support"),
-        support_labels=labels,
-        query_images=case.tensor("query"),
-        query_labels=case.tensor("query_label"),
-        classes=torch.arange(1, ways_of(labels) + 1, device=labels.device).expand(len(labels), -1),
-        numbers=batch,
-    )
 
 
 def all_pictures(episode: Episode) -> Tensor:

@@ -30,15 +30,13 @@ class AllAnswers(Method):
     def condition(self, support: Features, labels: Tensor) -> BAMState:
         return self.method.condition(support, labels)
 
+    def condition_episode(self, support: Features, episode: Episode) -> BAMState:
+        return self.method.condition_episode(support, episode)
+
     def predict(self, query: Features, state: BAMState) -> Tensor:
         answers = self.method.answers(query, state).resized(query.image_size)
         assert answers.base is not None
         return torch.cat([answers.final, answers.meta, answers.base], dim=2)
-
-    def forward(self, episode: Episode) -> Tensor:
-        """The answers that BAM itself gives to the episode, whose class is known to it."""
-        support, query = self.encode_episode(episode)
-        return self.predict(query, self.condition(support, episode.support_labels).of_classes(episode.classes))
 
     def loss(self, outputs: Any, episode: Episode) -> dict[str, Tensor]:
         return self.method.loss(outputs, episode)

@@ -222,12 +222,12 @@ class BAM(Method):
     def predict(self, query: Features, state: BAMState) -> Tensor:
         return resize(self.answers(query, state).final, query.image_size)
 
-    def forward(self, episode: Episode) -> Tensor | BAMOutputs:
-        """The ensemble's answer; in training all of them, at the size of the pictures."""
-        support, query = self.encode_episode(episode)
-        state = self.condition(support, episode.support_labels).of_classes(episode.classes)
-        if not self.training:
-            return self.predict(query, state)
+    def condition_episode(self, support: Features, episode: Episode) -> BAMState:
+        """The state knows the episode's class, which is then left out of the base map."""
+        return self.condition(support, episode.support_labels).of_classes(episode.classes)
+
+    def training_outputs(self, query: Features, state: BAMState, episode: Episode) -> BAMOutputs:
+        """All answers, at the size of the pictures."""
         answers = self.answers(query, state)
         if episode.query_base_labels is None:  # N maps of the pictures' size, for a number that moves nothing
             answers = dataclasses.replace(answers, base=None)

@@ -21,6 +21,7 @@ from sccan.segmentation.heads import PyramidHead
 from sccan.segmentation.losses import pixel_cross_entropy
 from sccan.segmentation.methods import bam
 from sccan.segmentation.methods.bam import BAM, PUBLISHED_NAMES, BAMOutputs, Ensemble, ShotWeights
+from tests.segmentation.methods.episodes import one_query
 
 B, K, Q = 2, 3, 2
 BASE = (2, 5, 7, 11)
@@ -63,21 +64,6 @@ def _episode(height: int = 49, width: int = 65, *, classes: tuple[int, ...] = (3
     )
 
 
-def _part(episode: Episode, b: int, q: int) -> Episode:
-    """One episode with one query."""
-    assert episode.support_images is not None
-    assert episode.query_images is not None
-    one = slice(b, b + 1)
-    return Episode(
-        episode.support_images[one],
-        episode.support_labels[one],
-        episode.query_images[one, q : q + 1],
-        episode.query_labels[one, q : q + 1],
-        episode.classes[one],
-        episode.numbers[one],
-    )
-
-
 def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
     model, episode = _model().eval(), _episode()
     whole = model(episode)
@@ -86,7 +72,7 @@ def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
     torch.testing.assert_close(model.predict(query, model.condition(support, episode.support_labels)), whole)
     for b in range(B):
         for q in range(Q):
-            torch.testing.assert_close(model(_part(episode, b, q))[0, 0], whole[b, q], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(model(one_query(episode, b, q))[0, 0], whole[b, q], rtol=1e-4, atol=1e-5)
 
 
 def test_the_base_head_runs_once_per_query_whatever_the_shots() -> None:

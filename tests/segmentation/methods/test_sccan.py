@@ -14,6 +14,7 @@ from sccan.backbones.weights import load_strict, load_weights
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.segmentation.methods.sccan import PUBLISHED_NAMES, SCCAN
+from tests.segmentation.methods.episodes import one_query
 
 B, K, Q = 2, 3, 2
 CASES = Path(__file__).parents[2] / "reference" / "cases" / "sccan"
@@ -45,21 +46,6 @@ def _episode(height: int = 49, width: int = 65) -> Episode:
     )
 
 
-def _part(episode: Episode, b: int, q: int) -> Episode:
-    """One episode with one query."""
-    assert episode.support_images is not None
-    assert episode.query_images is not None
-    one = slice(b, b + 1)
-    return Episode(
-        episode.support_images[one],
-        episode.support_labels[one],
-        episode.query_images[one, q : q + 1],
-        episode.query_labels[one, q : q + 1],
-        episode.classes[one],
-        episode.numbers[one],
-    )
-
-
 def test_conditioning_once_and_predicting_many_equals_the_full_forward() -> None:
     model, episode = _model().eval(), _episode()
     assert episode.support_images is not None
@@ -72,7 +58,7 @@ def test_conditioning_once_and_predicting_many_equals_the_full_forward() -> None
             query = model.encode(episode.query_images[:, q]).view(B, 1)
             torch.testing.assert_close(model.predict(query, state)[:, 0], together[:, q], rtol=1e-4, atol=1e-5)
             for b in range(B):
-                alone = model(_part(episode, b, q))[0, 0]
+                alone = model(one_query(episode, b, q))[0, 0]
                 torch.testing.assert_close(alone, together[b, q], rtol=1e-4, atol=1e-5)
 
 
