@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from sccan.errors import InputError
 from sccan.pointwise import TokenLinear
 
+LOGITS = 2**19
+"""Attention logits computed at a time on a CPU where nothing is learned: 2 MiB, which its caches hold."""
+
 
 class ScaledCosineAttention(nn.Module):
     """Multi-head attention of windows to themselves and, where given, to one memory of keys and values per window.
@@ -72,7 +75,7 @@ def scaled_cosine_attention(
 
     The cosines have neither a temperature nor the factor 1 / sqrt(D), as published. A vector of length zero has the
     cosine 0 with everything. On CUDA this is one fused attention, so that the weights of all windows are never stored;
-    on a CPU plain products are faster where there are cosines.
+    on a CPU plain products are faster where there are cosines, a few windows at a time where no gradient is asked for.
 
     Args:
         query: [N, M, A, P, D].
@@ -86,7 +89,12 @@ def scaled_cosine_attention(
     if unit_key is None or cross_value is None:
         return _fused(query, key, value, scale=query.shape[-1] ** -0.5)
     if query.device.type == "cpu":
-        return plain_attention(query, key, value, unit_key, cross_value)
+        if torch.is_grad_enabled():
+            return plain_attention(query, key, value, unit_key, cross_value)
+        per_window = query.shape[0] * query.shape[2:-1].numel() * (key.shape[-2] + unit_key.shape[-2])
+        together = max(1, LOGITS // per_window)
+        parts = (tensor.split(together, dim=1) for tensor in (query, key, value, unit_key, cross_value))
+        return torch.cat([plain_attention(*part) for part in zip(*parts, strict=True)], dim=1)
     return fused_attention(query, key, value, unit_key, cross_value)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sccan.attention import scaled_cosine
 from sccan.attention.scaled_cosine import (
     ScaledCosineAttention,
     fused_attention,
@@ -95,6 +96,24 @@ def test_one_fused_call_gives_the_numbers_and_gradients_of_plain_products() -> N
     gradients = [torch.autograd.grad((out * toward).sum(), parts) for out in outs]
     for got, want in zip(gradients[1], gradients[0], strict=True):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_a_few_windows_at_a_time_give_the_numbers_of_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(4)
+    own = [torch.randn(2, 5, 3, 4, 8, generator=generator) for _ in range(3)]  # [N, M, A, P, D]
+    other = [torch.randn(2, 5, 3, 6, 8, generator=generator) for _ in range(2)]
+    with torch.no_grad():
+        whole = scaled_cosine_attention(*own, unit(other[0]), other[1])
+        windows: list[int] = []
+
+        def counted(query: Tensor, *others: Tensor) -> Tensor:
+            windows.append(query.shape[1])
+            return plain_attention(query, *others)
+
+        monkeypatch.setattr(scaled_cosine, "plain_attention", counted)
+        monkeypatch.setattr(scaled_cosine, "LOGITS", 2 * (2 * 3 * 4 * 10) + 1)  # 2 of 5 windows
+        torch.testing.assert_close(scaled_cosine_attention(*own, unit(other[0]), other[1]), whole, rtol=0, atol=1e-6)
+    assert windows == [2, 2, 1]
 
 
 def test_lengths_are_taken_in_float32_under_autocast() -> None:

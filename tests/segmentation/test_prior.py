@@ -76,7 +76,7 @@ def test_taking_a_few_positions_at_a_time_changes_nothing(compute: object, monke
     assert callable(compute)
     state = prior_support(support, mask)
     whole = compute(query, state)
-    monkeypatch.setattr(prior_module, "PAIRS", 7 * B * K * 18)  # 7 of 40 positions at a time
+    monkeypatch.setattr(prior_module, "PAIRS_ON_CPU", 7 * B * K * 18)  # 7 of 40 positions at a time
     torch.testing.assert_close(compute(query, state), whole, rtol=0, atol=1e-6)
 
 
