@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.attention.cross_attention import CrossAttentionModule
+from tests.attention.plain_cross_attention import correlation_attention
 
 POSITIONS, CHANNELS = 12, 5  # maps of 3 x 4
 
@@ -22,31 +23,11 @@ def _module(seed: int = 0) -> CrossAttentionModule:
     return module
 
 
-def _literal(module: CrossAttentionModule, class_maps: Tensor, query_maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Correlation matrices formed in full; all pairs of one direction pass through the norm together."""
-    unit_class, unit_query = F.normalize(class_maps, dim=2), F.normalize(query_maps, dim=2)
-    correlation = torch.einsum("bnci,bqcj->bnqij", unit_class, unit_query)
-
-    def attention(matrix: Tensor) -> Tensor:
-        mean = matrix.mean(-2)  # [B, N, Q, m]
-        hidden = mean @ module.reduce.weight[:, :, 0, 0].T + module.reduce.bias
-        flat = hidden.flatten(0, -2)
-        use = module.training
-        average = flat.mean(0) if use else module.norm.running_mean
-        variance = flat.var(0, unbiased=False) if use else module.norm.running_var
-        normed = (hidden - average) / (variance + module.norm.eps).sqrt() * module.norm.weight + module.norm.bias
-        kernel = normed.relu() @ module.expand.weight[:, :, 0, 0].T + module.expand.bias
-        score = (matrix * kernel.unsqueeze(-2)).mean(-1)
-        return 1 + (score / module.temperature).softmax(-1)
-
-    return attention(correlation), attention(correlation.transpose(-1, -2))
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_attentions_are_those_of_the_full_correlation(training: bool) -> None:
     module = _module().train(training)
     class_maps, query_maps = _maps(1, 2, 3), _maps(2, 2, 4)
-    want = _literal(module, class_maps, query_maps)
+    want = correlation_attention(module, class_maps, query_maps)
     got = module(class_maps, query_maps)
     for one, other in zip(got, want, strict=True):
         assert one.shape == (2, 3, 4, POSITIONS)
@@ -59,7 +40,7 @@ def test_gradients_are_those_of_the_full_correlation() -> None:
     weights = torch.linspace(0, 1, POSITIONS, dtype=torch.float64)
     leaves = [*inputs, *module.parameters()]
     got = torch.autograd.grad(sum((a * weights).sum() for a in module(*inputs)), leaves)
-    want = torch.autograd.grad(sum((a * weights).sum() for a in _literal(module, *inputs)), leaves)
+    want = torch.autograd.grad(sum((a * weights).sum() for a in correlation_attention(module, *inputs)), leaves)
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other)
 

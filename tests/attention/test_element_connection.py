@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from sccan.attention.element_connection import (
     CLUSTERS,
@@ -18,6 +17,7 @@ from sccan.attention.element_connection import (
     one_to_one,
 )
 from sccan.attention.pairs import Pairs, apart
+from tests.attention.plain_pairs import clusters, connected_pairs, pair_copies
 
 GENERATOR_SEED = 0
 
@@ -46,21 +46,8 @@ def test_the_transformer_cluster_is_a_network_on_token_and_message_side_by_side(
     cluster.norm.weight.data.uniform_(0.5, 1.5)
     tokens, source = _tokens(2, 1, 3, 8), _tokens(2, 4, 5, 8, seed=1)
     got = cluster(tokens, source)
-    rows = []
-    for batch in range(2):
-        for pair in range(4):
-            q, k, v = (
-                cluster.query(tokens[batch, 0]),
-                cluster.key(source[batch, pair]),
-                cluster.value(source[batch, pair]),
-            )
-            parts = [(q[:, h::2] @ k[:, h::2].T / 2).softmax(-1) @ v[:, h::2] for h in range(2)]
-            message = cluster.merge(torch.stack(parts, dim=-1).flatten(-2))
-            rows.append(cluster.expand(torch.cat([tokens[batch, 0], message], dim=-1)))
-    hidden = torch.stack(rows)  # [8, 3, 16]
-    mean, variance = hidden.flatten(0, 1).mean(0), hidden.flatten(0, 1).var(0, unbiased=False)
-    normed = (hidden - mean) / (variance + 1e-5).sqrt() * cluster.norm.weight + cluster.norm.bias
-    want = cluster.reduce(F.relu(normed)).unflatten(0, (2, 4))
+    pairs = pair_copies(source.transpose(-1, -2), tokens.transpose(-1, -2))
+    want = clusters(cluster, pairs[1], pairs[0]).transpose(-1, -2).unflatten(0, (2, 4))
     torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
     assert torch.equal(cluster.reduce.bias, torch.zeros(8))
 
@@ -88,6 +75,23 @@ def test_pairs_are_those_of_one_class_and_one_query(kind: str) -> None:
             torch.testing.assert_close(part[1, 3, 2], one, atol=1e-5, rtol=1e-4)
         itself = connection(classes[1, 2], classes[1, 2])
         torch.testing.assert_close(connection.alone(classes)[1, 2], itself.weighted()[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", CLUSTERS)
+def test_pairs_are_those_of_the_plain_arithmetic(kind: str, training: bool) -> None:
+    torch.manual_seed(0)
+    connection = ElementConnection(CLUSTERS[kind](8)).train(training)
+    classes, queries = _tokens(2, 3, 5, 8), _tokens(2, 4, 5, 8, seed=1)
+    with torch.no_grad():
+        maps, relations = connected_pairs(
+            connection, *pair_copies(classes.transpose(-1, -2), queries.transpose(-1, -2))
+        )
+        pairs = one_to_one(connection, apart(classes, queries))
+    for part, one in zip(pairs.weighted(), maps, strict=True):
+        torch.testing.assert_close(part.flatten(0, 2), one.transpose(-1, -2), atol=1e-5, rtol=1e-3)
+    for part, one in zip((pairs.left_relation, pairs.right_relation), relations, strict=True):
+        torch.testing.assert_close(part.flatten(0, 2), one, atol=1e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", CLUSTERS)

@@ -1,7 +1,6 @@
 """Meta-filters: sampling against torchvision's deformable convolution, the lean scores against the filtered maps."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -14,6 +13,7 @@ from sccan.attention import meta_filter
 from sccan.attention.flow import solver, three_eighths_step
 from sccan.attention.meta_filter import MetaFilter, filter_response, flow_factor, position_taps
 from tests.attention.published_meta_filter import published_scores
+from tests.savings.memory import allocated_peak
 
 B, N, Q, C, H, W = 2, 3, 4, 6, 4, 5
 
@@ -187,19 +187,7 @@ def test_training_needs_less_than_a_third_of_the_published_memory(monkeypatch: p
     peaks = []
     for scores in (ours, published):
         leaves = [tensor.requires_grad_() for tensor in (class_maps, query_maps, kernels)]
-        peaks.append(_peak_bytes(lambda scores=scores: scores().square().mean().backward()))
+        peaks.append(allocated_peak(lambda scores=scores: scores().square().mean().backward())[0])
         for leaf in (*leaves, *module.parameters()):
             leaf.grad = None
     assert peaks[0] < peaks[1] / 3
-
-
-def _peak_bytes(work: Callable[[], None]) -> int:
-    """Most bytes that were allocated at one time while `work` ran, above those before."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        work()
-    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    now = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        now += event.nbytes()
-        peak = max(peak, now)
-    return peak

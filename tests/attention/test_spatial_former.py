@@ -4,10 +4,15 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.attention.spatial_former import SpatialFormerUnit, paired_attention
+from tests.attention.plain_pairs import attended
+
+
+def _plain(unit: SpatialFormerUnit, x: Tensor, reference: Tensor) -> Tensor:
+    """One map [N, C] that looks at [M, C]."""
+    return attended(unit, x.T.unsqueeze(0), reference.T.unsqueeze(0))[0].T
 
 
 def _unit(**options: object) -> SpatialFormerUnit:
@@ -19,27 +24,6 @@ def _unit(**options: object) -> SpatialFormerUnit:
     return unit
 
 
-def _literal(unit: SpatialFormerUnit, x: Tensor, reference: Tensor) -> Tensor:
-    """One map [N, C], step by step as in the paper."""
-    heads = unit.heads
-    q, k, v = unit.query(x), unit.key(reference), unit.value(reference)
-    parts = []
-    for head in range(heads):
-        share = (q[:, head::heads] @ k[:, head::heads].T / (x.shape[1] / heads) ** 0.5).softmax(-1)
-        parts.append(share @ v[:, head::heads])
-    message = unit.merge(torch.stack(parts, dim=-1).flatten(-2))
-    if unit.transformer:
-        y = x + message
-    else:
-        lengths = (part.norm(dim=-1) + 1e-5 for part in (x, message))
-        weight = (x * message).sum(-1) / math.prod(lengths)
-        if unit.temperature is not None:
-            weight = (weight / unit.temperature).softmax(0)
-        y = x * (1 + weight[:, None])
-    ffn = unit.feed_forward
-    return ffn.norm(y + ffn.linear2(F.relu(ffn.linear1(y))))
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"heads": 3}, {"temperature": 0.1}, {"temperature": 0.1, "heads": 2}, {"transformer": True}]
 )
@@ -49,7 +33,7 @@ def test_shortcuts_equal_the_plain_computation(options: dict[str, object]) -> No
     with torch.no_grad():
         got = unit(tokens, reference)
         for number in range(2):
-            want = _literal(unit, tokens[number], reference[number])
+            want = _plain(unit, tokens[number], reference[number])
             torch.testing.assert_close(got[number], want, atol=1e-4, rtol=0)
 
 
@@ -59,9 +43,9 @@ def test_pairs_are_attended_one_after_the_other() -> None:
     with torch.no_grad():
         got_classes, got_queries = paired_attention(unit, classes, queries)
         assert got_classes.shape == got_queries.shape == (2, 4, 3, 5, 6)
-        new_class = _literal(unit, classes[1, 2], queries[1, 3])
+        new_class = _plain(unit, classes[1, 2], queries[1, 3])
         torch.testing.assert_close(got_classes[1, 3, 2], new_class, atol=1e-4, rtol=0)
-        want = _literal(unit, queries[1, 3], new_class)
+        want = _plain(unit, queries[1, 3], new_class)
         torch.testing.assert_close(got_queries[1, 3, 2], want, atol=1e-4, rtol=0)
 
 

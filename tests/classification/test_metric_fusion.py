@@ -13,6 +13,8 @@ from sccan.classification.metric_fusion import (
     RelationNetwork,
     divergence,
 )
+from tests.attention.plain_pairs import pair_copies
+from tests.classification.methods.plain_heads import relation_scores
 
 
 def _random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -24,19 +26,8 @@ def test_the_relation_network_sees_class_and_patch_side_by_side(training: bool) 
     torch.manual_seed(0)
     network = RelationNetwork(4).train(training)
     classes, patches = _random(2, 3, 4), _random(2, 5, 6, 4, seed=1)
-    pairs = torch.stack(
-        [
-            torch.cat([classes[b, n].expand(6, 4), patches[b, q]], dim=-1)
-            for b in range(2)
-            for q in range(5)
-            for n in range(3)
-        ]
-    )  # [30, 6, 8]
-    maps = pairs.transpose(1, 2).unsqueeze(-1)  # [30, 8, 6, 1]
-    for layer, norm in ((network.first, network.first_norm), (network.second, network.second_norm)):
-        statistics = (None, None) if training else (norm.running_mean, norm.running_var)
-        maps = F.relu(F.batch_norm(layer(maps), *statistics, norm.weight, norm.bias, training))
-    want = network.last(maps).view(2, 5, 3, 6)
+    copies = pair_copies(classes.unsqueeze(-1), patches.transpose(-1, -2))
+    want = relation_scores(network, copies[0].squeeze(-1), copies[1]).view(2, 5, 3, 6)
     torch.testing.assert_close(network(classes.unsqueeze(1), patches.unsqueeze(2)), want, atol=1e-5, rtol=1e-4)
 
 

@@ -16,6 +16,8 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +120,7 @@ def generate(
     Returns:
         `root`.
 
-    Raises InputError: a number is out of range, or `root` holds something else.
+    Raises InputError: a number is out of range, `root` holds something else, or further processes cannot be started.
     """
     settings = Settings(n_train, n_test, seed, size, universe)
     _check(settings)
@@ -191,9 +193,16 @@ def _write_all(root: Path, settings: Settings, items: list[_Item], workers: int 
     if workers <= 1 or len(items) < 32:
         yield from map(write, items)
         return
-    # Spawned, not forked: the caller may hold threads of torch.
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.imap_unordered(write, items, chunksize=16)
+    # Spawned, not forked: the caller may hold threads of torch. What cannot start is an error, and not waited for.
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            yield from pool.map(write, items, chunksize=16)
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"{root}: the processes that draw shapes ended early; if a script of yours draws them, put what it does "
+            'under if __name__ == "__main__":, or ask for workers=1'
+        ) from error
 
 
 def _write_item(root: Path, settings: Settings, item: _Item) -> None:

@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sccan.classification.data.augmentation import BOX, COLOURS, ERASE_FILL, ERASED, FLIPPED, Augmentation
+from sccan.classification.data.augmentation import BOX, ERASED, FLIPPED, Augmentation
 from sccan.classification.data.transforms import FixedTransform, planes
 from sccan.errors import InputError
-from tests.classification.data.test_colour_jitter import enhanced
+from tests.classification.data.one_by_one import augmented_picture
 from tests.classification.made_up import noise_picture
 
 FIXED = FixedTransform((20, 24))
@@ -45,13 +45,8 @@ def test_a_batch_is_augmented_as_its_pictures_would_be_one_by_one(jitter: float)
     assert int(drawn[:, 1].max()) > 5
     got = augmentation.apply(planes(pictures), drawn, FIXED)
     for image, picture, row in zip(got, pictures, drawn.tolist(), strict=True):
-        top, left, height, width = row[BOX]
-        assert (height, width) == (20, 24)
-        want = np.pad(picture, ((3, 3), (3, 3), (0, 0)))[top + 3 : top + 23, left + 3 : left + 27]
-        want = enhanced(want, row[COLOURS]) if jitter else want
-        want = FIXED(want[:, ::-1].copy() if row[FLIPPED] else want)
-        top, left, height, width = row[ERASED]
-        want[:, top : top + height, left : left + width] = torch.tensor(ERASE_FILL).view(3, 1, 1)
+        assert row[BOX][2:] == [20, 24]
+        want = augmented_picture(picture, row, augmentation, FIXED)
         assert float((image - want).abs().max()) < (0.02 if jitter else 1e-6)  # 0.02: one level
 
 

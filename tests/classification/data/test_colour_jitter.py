@@ -3,22 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageEnhance
 
 from sccan.classification.data.colour_jitter import MILLION, ORDERS, check_strength, jitter_numbers, jittered
 from sccan.classification.data.transforms import planes
 from sccan.errors import InputError
+from tests.classification.data.one_by_one import enhanced
 from tests.classification.made_up import noise_picture
-
-ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-
-
-def enhanced(picture: np.ndarray, row: list[int]) -> np.ndarray:
-    """A picture changed by Pillow according to a row of `jitter_numbers`."""
-    image = Image.fromarray(picture)
-    for kind in ORDERS[row[3]]:
-        image = ENHANCERS[kind](image).enhance(row[kind] / MILLION)
-    return np.asarray(image)
 
 
 def _drawn(count: int, strength: float, **settings: bool) -> np.ndarray:

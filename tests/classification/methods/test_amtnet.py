@@ -12,6 +12,7 @@ from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.amtnet import PUBLISHED_NAMES, AMTNet, Regularisation
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.plain_heads import amtnet_outputs
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
 
@@ -40,6 +41,18 @@ def test_scores_are_fused_predictions_and_votes_of_patches(patch_vote: bool) -> 
             patches = 7 * classes @ F.normalize(image.flatten(1), dim=0)  # [N, m]
             want = want + patches.softmax(0).sum(1).log_softmax(0)
     torch.testing.assert_close(got[1, 2], want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("summed", [True, False])
+def test_training_outputs_are_those_of_single_pairs(summed: bool) -> None:
+    model, episode = _small(tasks=PLAIN, summed=summed).train(), made_up_episode()
+    with torch.no_grad():
+        support, query = model.encode_episode(episode)
+        got = model.training_outputs(query, model.condition_episode(support, episode), episode)
+        want = amtnet_outputs(model, support, query, episode, got.fused.shape[-2:])
+    for one, other in zip((*got.scores, got.fused), (*want.scores, want.fused), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(got.base.classes, want.base.classes, atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_reach_every_parameter_that_is_to_learn() -> None:

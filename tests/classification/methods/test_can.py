@@ -8,25 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.classification.heads import one_hot
 from sccan.classification.methods.can import CAN, PUBLISHED_NAMES, CANOutputs, CANState, can_losses
 from sccan.episodes.episode import Episode, Features
 from tests.classification.made_up import made_up_episode, small_can
 from tests.classification.methods.contract import check_published_checkpoint, query_class_ids, zero_gradients
-
-
-def _pair_maps(model: CAN, support: Tensor, labels: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
-    """Attended maps of every pair in full, [B, Q, N, C, m], as published."""
-    indicators = one_hot(labels, int(labels.max()) + 1)
-    class_maps = torch.einsum("bsn,bscm->bncm", indicators, support) / indicators.sum(1)[..., None, None]
-    class_attention, query_attention = model.attention(class_maps, query)
-    class_pairs = class_maps.unsqueeze(1) * class_attention.transpose(1, 2).unsqueeze(3)
-    return class_pairs, query.unsqueeze(2) * query_attention.transpose(1, 2).unsqueeze(3)
-
-
-def _literal_scores(model: CAN, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
-    class_pairs, query_pairs = _pair_maps(model, support, labels, query)
-    return 7 * F.cosine_similarity(class_pairs.mean(-1), query_pairs.mean(-1), dim=-1, eps=1e-12)
+from tests.classification.methods.plain_heads import can_pair_maps, can_scores
 
 
 def _flat(model: CAN, episode: Episode) -> tuple[Tensor, Tensor]:
@@ -38,7 +24,7 @@ def test_scores_are_those_of_the_full_pair_maps() -> None:
     model, episode = small_can().eval(), made_up_episode()
     with torch.no_grad():
         support, query = _flat(model, episode)
-        want = _literal_scores(model, support, episode.support_labels, query)
+        want = can_scores(model, support, episode.support_labels, query)
         got = model(episode)
     assert got.shape == (2, 4, 3)
     torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
@@ -50,7 +36,7 @@ def test_training_outputs_are_those_of_the_full_pair_maps() -> None:
     model.attention.eval()  # else the literal version would see other running statistics
     outputs = model(episode)
     support, query = _flat(model, episode)
-    class_pairs, query_pairs = _pair_maps(model, support, episode.support_labels, query)
+    class_pairs, query_pairs = can_pair_maps(model, support, episode.support_labels, query)
     local = 7 * torch.einsum(
         "bqnc,bqncm->bqnm", F.normalize(class_pairs.mean(-1), dim=-1), F.normalize(query_pairs, dim=3)
     )
@@ -81,19 +67,19 @@ def test_shots_may_differ_between_classes() -> None:
     with torch.no_grad():
         state = model.condition(Features({"layer4": maps}, (20, 40)), labels)
         got = model.predict(Features({"layer4": query}, (20, 40)), state)
-        want = _literal_scores(model, maps.flatten(-2), labels, query.flatten(-2))
+        want = can_scores(model, maps.flatten(-2), labels, query.flatten(-2))
     torch.testing.assert_close(state.class_maps[0, 0], maps[0, 1:].mean(0).flatten(-2))
     torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
 
 
 def _literal_rounds(model: CAN, support: Tensor, labels: Tensor, query: Tensor, step: int, rounds: int) -> Tensor:
     """One episode, as written in the paper: pseudo-labelled queries are appended to the support."""
-    scores = _literal_scores(model, support, labels, query)
+    scores = can_scores(model, support, labels, query)
     for number in range(1, rounds + 1):
         confidence, predicted = scores[0].max(-1)
         taken = confidence.argsort(descending=True)[: step * number]
         more = torch.cat([support, query[:, taken]], dim=1)
-        scores = _literal_scores(model, more, torch.cat([labels, predicted[None, taken]], dim=1), query)
+        scores = can_scores(model, more, torch.cat([labels, predicted[None, taken]], dim=1), query)
     return scores
 
 

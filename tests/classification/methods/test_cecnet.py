@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from sccan.attention.element_connection import CLUSTERS, one_to_many
 from sccan.backbones.resnet12 import StridedResNet12
@@ -15,6 +14,7 @@ from sccan.classification.methods.cecnet import PUBLISHED_NAMES, CECNet
 from sccan.classification.novel_task import FineTuning
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.plain_heads import cecnet_pairs, pair_scores, training_outputs
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
 
@@ -38,13 +38,21 @@ def test_scores_are_those_of_single_pairs(cluster: str, distance: str | None) ->
         support, query = model.encode_episode(episode)
         got = model(episode)
         assert got.shape == (2, 4, 3)
-        maps = support.maps["layer4"][1][episode.support_labels[1] == 2].mean(0).flatten(1).T
-        left, right = model.connection(maps, query.maps["layer4"][1, 3].flatten(1).T).weighted()
-        if model.distance is None:
-            want = 7 * F.cosine_similarity(left.mean(0), right.mean(0), dim=0)
-        else:
-            want = 7 * F.cosine_similarity(right, model.distance(right, left)).mean()
-    torch.testing.assert_close(got[1, 3, 2], want, atol=2e-4, rtol=0)
+        want = pair_scores(model, cecnet_pairs(model, support, query, episode), episode)
+    torch.testing.assert_close(got, want, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize("distance", [None, "cosine", "transformer"])
+def test_training_outputs_are_those_of_single_pairs(cluster: str, distance: str | None) -> None:
+    model, episode = _small(cluster, distance, tasks=PLAIN).train(), made_up_episode()
+    with torch.no_grad():
+        support, query = model.encode_episode(episode)
+        got = model.training_outputs(query, model.condition_episode(support, episode), episode)
+        size = got.local_scores.shape[-2:]
+        want = training_outputs(model, cecnet_pairs(model, support, query, episode), episode, size)
+    torch.testing.assert_close(got.local_scores, want.local_scores, atol=2e-4, rtol=0)
+    torch.testing.assert_close(got.base.classes, want.base.classes, atol=1e-5, rtol=1e-5)
 
 
 def test_many_queries_are_scored_in_parts() -> None:

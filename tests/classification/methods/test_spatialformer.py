@@ -15,6 +15,7 @@ from sccan.classification.novel_task import FineTuning
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.plain_heads import pair_scores, spatialformer_pairs, training_outputs
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
 NOVEL = NovelTask(FineTuning(steps=5, rate=0.5))
@@ -46,6 +47,18 @@ def test_a_batch_is_its_episodes_and_a_state_serves_any_queries(novel_task: Nove
         state = model.condition(support, episode.support_labels)
         part = Features({name: value[:, 1:3] for name, value in query.maps.items()}, query.image_size)
         torch.testing.assert_close(model.predict(part, state), whole[:, 1:3], atol=1e-5, rtol=0)
+
+
+def test_scores_and_training_outputs_are_those_of_single_pairs() -> None:
+    model, episode = _small(tasks=PLAIN).eval(), made_up_episode()  # not in training, where it drops some values
+    with torch.no_grad():
+        support, query = model.encode_episode(episode)
+        pairs = spatialformer_pairs(model, support, query, episode)
+        torch.testing.assert_close(model(episode), pair_scores(model, pairs, episode), atol=1e-5, rtol=0)
+        got = model.training_outputs(query, model.condition_episode(support, episode), episode)
+        want = training_outputs(model, pairs, episode, got.local_scores.shape[-2:])
+    torch.testing.assert_close(got.local_scores, want.local_scores, atol=1e-5, rtol=0)
+    torch.testing.assert_close(got.base.classes, want.base.classes, atol=1e-5, rtol=1e-5)
 
 
 def test_many_queries_are_scored_in_parts() -> None:

@@ -1,5 +1,8 @@
 """The embedded data set: the same pixels whoever draws them, nothing given away, and folders that can be resumed."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +14,9 @@ import pytest
 from sccan.errors import InputError
 from sccan.segmentation.data import shapes, shapes_draw
 from sccan.segmentation.data.files import read_image, read_label
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 N_CLASSES = 20
 
@@ -62,6 +68,17 @@ def test_relatives_share_outline_or_texture() -> None:
 def test_pixels_do_not_depend_on_the_number_of_workers(folder: Path, tmp_path: Path) -> None:
     alone = shapes.generate(tmp_path, n_train=30, n_test=10, seed=3, size=97, workers=1, progress=False)
     assert contents(alone) == contents(folder)
+
+
+def test_a_script_that_starts_itself_again_is_told_so_and_does_not_hang(tmp_path: Path) -> None:
+    script = tmp_path / "draw.py"
+    call = f"generate({str(tmp_path / 'out')!r}, n_train=30, n_test=4, size=65, workers=2, progress=False)"
+    script.write_text(f"from sccan.segmentation.data.shapes import generate\n{call}\n")
+    found = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=100, cwd=ROOT, env=ENVIRONMENT
+    )
+    assert found.returncode == 1
+    assert 'put what it does under if __name__ == "__main__":' in found.stderr.splitlines()[-1]
 
 
 def test_another_seed_and_the_other_split_give_other_pictures(folder: Path, tmp_path: Path) -> None:
