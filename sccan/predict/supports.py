@@ -156,11 +156,6 @@ class Supports:
         return tuple(dict.fromkeys(name for example in self.examples for name in example.classes if name in shown))
 
     @property
-    def has_masks(self) -> bool:
-        """Whether every example has a mask."""
-        return bool(self.examples) and all(example.label is not None for example in self.examples)
-
-    @property
     def fingerprint(self) -> str:
         """Changes with any picture, mask or name."""
         found = hashlib.sha256(b"".join(example.digest for example in self.examples))

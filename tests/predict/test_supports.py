@@ -16,7 +16,6 @@ OTHER, MOON = disc(50, 30, seed=1)
 def test_a_folder_of_one_class(examples: Path) -> None:
     supports = Supports.from_folder(examples)
     assert repr(supports) == "Supports(2 pictures: object (2))"
-    assert supports.has_masks
     assert [shot.label.shape for shot in supports.shots()] == [(60, 80), (90, 70)]
     assert {int(value) for shot in supports.shots() for value in np.unique(shot.label)} == {0, 1}
 
