@@ -24,6 +24,20 @@ def fake_tensors() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def bf16_autocast(enabled: bool = True) -> Iterator[None]:
+    """Autocast to bf16 on the device; `torch.autocast` itself switches off where no GPU is found."""
+    before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    torch.set_autocast_enabled("cuda", enabled)
+    torch.set_autocast_dtype("cuda", torch.bfloat16)
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+        torch.set_autocast_enabled("cuda", before[0])
+        torch.set_autocast_dtype("cuda", before[1])
+
+
 def on_device(model: Any) -> Any:
     """A model with its tensors on the device, within such a block; `Module.to` cannot exchange these."""
     for module in model.modules():

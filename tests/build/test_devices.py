@@ -28,7 +28,7 @@ from sccan.segmentation.methods.bam import BAM
 from sccan.segmentation.part_scores import PartScore
 from sccan.segmentation.shot_vote import VotingMethod
 from tests.engine.toy import cpu
-from tests.fake_device import DEVICE, devices, fake_tensors, on_device
+from tests.fake_device import DEVICE, bf16_autocast, devices, fake_tensors, on_device
 
 BASE = tuple(range(6, 21))
 SEGMENTATION = ("resnet50", "resnet50_5s", "resnet101", "bam_resnet50", "bam_resnet50_5s", "bam_vgg16")
@@ -50,13 +50,15 @@ def bytes_episode(shots: int, queries: int, side: int, labels: Tensor | None = N
     )
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize("name", SEGMENTATION)
-def test_segmentation(name: str, precision: torch.dtype) -> None:
+def test_segmentation(name: str, lower: bool) -> None:
     cfg = load_config(f"config/pascal/pascal_split0_{name}.yaml", [])
-    with fake_tensors(), torch.autocast("cuda", precision, enabled=precision != torch.float32):
+    with fake_tensors(), bf16_autocast(lower):
         model = on_device(build_method(cfg, BASE, pretrained=False))
         episode = prepare_episode(bytes_episode(cfg.EPISODE.SHOTS, 1, cfg.TRAIN.SIZE[0]), DEVICE)
+        kinds: list[torch.dtype] = []
+        model.down_query.register_forward_hook(lambda module, inputs, output: kinds.append(output.dtype))
         outputs = model.train()(episode)
         losses = model.loss(outputs, episode)
         assert devices(outputs) == devices(losses) == {"cuda"}
@@ -69,6 +71,7 @@ def test_segmentation(name: str, precision: torch.dtype) -> None:
             state = answered.condition_episode(support, episode)
             logits = answered.predict(query, state)
         assert logits.shape[:2] == (2, 1)
+        assert set(kinds) == {torch.bfloat16 if lower else torch.float32}
         assert devices(state) == devices(logits) == {"cuda"}
 
 
@@ -109,10 +112,9 @@ def test_classification(name: str) -> None:
             assert devices(model.predict(query, state)) == devices(state) == {"cuda"}
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("config", [PASCAL, PASCAL_BAM])
 def test_segmentation_is_evaluated_without_waiting(
-    config: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)  # unknown to tensors without contents
     cfg = load_config(config, SMALL)
@@ -123,9 +125,7 @@ def test_segmentation_is_evaluated_without_waiting(
     rule: Score = PartScore(score.comparison, data.fold) if isinstance(model, BAM) else score
     with fake_tensors():
         tested = on_device(AllAnswers(model) if isinstance(model, BAM) else model)
-        rows = evaluate(
-            tested, source, rule, runtime=Runtime(DEVICE), batch_size=2, encode_batch=2, precision=precision, fold=False
-        )
+        rows = evaluate(tested, source, rule, runtime=Runtime(DEVICE), batch_size=2, encode_batch=2, fold=False)
     assert rows.shape == (6, 6 if config == PASCAL else 10 + 3 * (len(data.fold.base) + 1))
 
 

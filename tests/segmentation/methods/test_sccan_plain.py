@@ -18,6 +18,7 @@ from sccan.pointwise import PointwiseConv2d, TokenLinear
 from sccan.segmentation.methods.sccan import SCCAN
 from sccan.segmentation.prior import prior_support
 from sccan.segmentation.resize import resize
+from tests.segmentation.methods.kept_memory import kept_bytes
 from tests.segmentation.methods.plain_sccan import made_up_episode
 
 
@@ -161,3 +162,13 @@ def test_a_step_runs_the_backbone_once_and_on_every_picture_once() -> None:
     with FlopCounterMode(display=False) as once:
         model.backbone(torch.zeros(8, 3, 65, 65))
     assert whole.get_flop_counts()["SCCAN.backbone"] == once.get_flop_counts()["SmallResNet"]
+
+
+def test_a_step_keeps_less_than_half_of_what_the_plain_order_keeps() -> None:
+    def backbone() -> SmallResNet:
+        return SmallResNet(stem=(8, 8, 8), widths=(16, 32, 48, 64), blocks=(1, 1, 1, 1), norm_layer=FrozenBatchNorm2d)
+
+    found = kept_bytes(backbone, 129, 2, 1, channels=64, grid=(16, 16), window=8, heads=2, aspp_dilations=(1, 2))
+    plain, ours, lower = found.values()
+    assert lower < 0.5 * plain
+    assert lower < ours < 0.75 * plain
