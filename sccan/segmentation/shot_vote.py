@@ -5,6 +5,7 @@ Letters: B episodes, K shots, Q queries, H W size.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -60,6 +61,14 @@ class VotingMethod(Method):
     def condition(self, support: Features, labels: Tensor) -> Any:
         """One state per shot."""
         return [self.method.condition(_shot(support, k), labels[:, k : k + 1]) for k in range(labels.shape[1])]
+
+    def condition_episode(self, support: Features, episode: Episode) -> Any:
+        """One state per shot, which knows what the method learns from episodes beside their labels."""
+        shots = [
+            dataclasses.replace(episode, support_labels=episode.support_labels[:, k : k + 1])
+            for k in range(episode.n_shot)
+        ]
+        return [self.method.condition_episode(_shot(support, k), shot) for k, shot in enumerate(shots)]
 
     def predict(self, query: Features, state: Any) -> Tensor:
         """Logits [B, Q, 2 K, H, W]."""

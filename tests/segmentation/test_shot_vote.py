@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -117,3 +118,17 @@ def test_a_single_shot_is_the_method_itself_and_several_are_not_trained() -> Non
     assert voting.parameter_groups() == method.parameter_groups()
     with pytest.raises(ValueError, match="votes of 2 shots are for testing"):
         voting.loss(voting(episode(2)), episode(2))
+
+
+def test_shots_know_the_class_of_their_episode() -> None:
+    class Named(MeanSupport):
+        """Nearer to everything, the higher the number of the class."""
+
+        def condition_episode(self, support: Features, episode: Episode) -> Any:
+            return self.condition(support, episode.support_labels) * episode.classes[:, 0]
+
+    batch = dataclasses.replace(episode(2), classes=torch.tensor([[1], [3]]))
+    outputs, plain = VotingMethod(Named())(batch), VotingMethod(MeanSupport())(batch)
+    torch.testing.assert_close(outputs[0], plain[0], rtol=0, atol=0)
+    assert (outputs[1, :, [0, 2]] != plain[1, :, [0, 2]]).all()
+    torch.testing.assert_close(outputs[1, :, [1, 3]], plain[1, :, [1, 3]], rtol=0, atol=0)
