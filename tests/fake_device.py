@@ -4,6 +4,8 @@ A computation on them fails as it would on a device where a host tensor meets on
 the host would have to wait for a value (`item`, `nonzero`, a mask as an index). Kernels and gradients are not run.
 """
 
+import functools
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,16 +14,25 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-DEVICE = torch.device("cuda:7")
-"""The last one there can be, so that hardly ever constants which the code keeps by device are found by others."""
-_MODE = FakeTensorMode(allow_non_fake_inputs=True)  # one for all blocks, which share those constants
+DEVICE = torch.device("cuda:0")
 
 
 @contextmanager
 def fake_tensors() -> Iterator[None]:
-    """A block in which every tensor is made without contents."""
-    with _MODE:
-        yield
+    """A block in which every tensor is made without contents, and those from outside lose theirs."""
+    _forget_constants()
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            yield
+    finally:
+        _forget_constants()
+
+
+def _forget_constants() -> None:
+    """What functions of the package keep by device must neither come from outside of such a block nor leave it."""
+    for found in gc.get_objects():
+        if type(found) is functools._lru_cache_wrapper and found.__module__.startswith("sccan."):
+            found.cache_clear()
 
 
 @contextmanager
@@ -51,7 +62,7 @@ def on_device(model: Any) -> Any:
 
 
 def _moved(tensor: Tensor) -> Tensor:
-    return (tensor if isinstance(tensor, FakeTensor) else _MODE.from_tensor(tensor)).to(DEVICE)
+    return (tensor if isinstance(tensor, FakeTensor) else torch.empty_like(tensor)).to(DEVICE)
 
 
 def devices(found: Any) -> set[str]:
