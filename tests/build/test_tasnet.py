@@ -22,6 +22,7 @@ from sccan.engine.distributed import Runtime
 from sccan.engine.optimizers import rate
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_pictures
+from tests.classification.noise_run import as_words, noise_options
 
 CONFIG = "config/cifar_fs/tasnet_resnet12_5w1s.yaml"
 WIDTHS = "(4, 4, 6, 8)"
@@ -52,30 +53,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _options(root: Path, out: Path, *more: str) -> list[str]:
-    settings = {
-        "DATA.ROOT": root,
-        "DATA.NAME": "noise",
-        "DATA.CLASS_LIST": "",
-        "DATA.WORKERS": 0,
-        "OUTPUT": out,
-        "DEVICE": "cpu",
-        "BACKBONE.RESNET12_POOLED.WIDTHS": WIDTHS,
+    own = {
         "BACKBONE.RESNET12_POOLED.BLOCK_SIZE": 3,
         "BACKBONE.WEIGHTS": root / "dmf.pth",
         "METHOD.TASNET.VECTORS": root / "vectors.txt",
         "METHOD.TASNET.FEATURES": "",
         "METHOD.TASNET.WORD_SIZE": 6,
         "METHOD.TASNET.STEPS": 5,
-        "PICTURE.SIZE": "(20, 24)",
         "PICTURE.RESIZE": "()",
-        "EPISODE.WAYS": 3,
         "TRAIN.EPOCHS": 1,
         "TRAIN.EPISODES_PER_EPOCH": 3,
-        "VALIDATE.EPISODES": 3,
-        "TEST.EPISODES": 5,
+        "TRAIN.BATCH_SIZE": 1,
         "TEST.SEEDS": "[1]",
     }
-    return [str(word) for pair in settings.items() for word in pair] + list(more)
+    return noise_options(root, out, *as_words(own), *more)
 
 
 def test_train_test_and_own_pictures(root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Settings with which the run files of classification go over a data set of noise in seconds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sccan.classification.data.pictures import SPLITS
@@ -39,4 +40,9 @@ def noise_options(root: Path, out: Path, *more: str) -> list[str]:
         "TEST.EPISODES": 5,
         "TEST.BATCH_SIZE": 2,
     }
-    return [str(word) for pair in settings.items() for word in pair] + list(more)
+    return [*as_words(settings), *more]
+
+
+def as_words(settings: Mapping[str, object]) -> list[str]:
+    """Settings as KEY VALUE words."""
+    return [str(word) for pair in settings.items() for word in pair]

@@ -20,6 +20,7 @@ from sccan.commands import test as test_command
 from sccan.commands import train as train_command
 from sccan.engine.checkpoint import read_header, read_state
 from tests.classification.made_up import made_up_pictures
+from tests.classification.noise_run import as_words, noise_options
 
 ROOT = Path(__file__).parent.parent.parent
 PRETRAIN, WORDS = (f"config/cifar_fs/tasnet_cpu_{name}.yaml" for name in ("pretrain", "5w1s"))
@@ -38,28 +39,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _options(root: Path, out: Path, **more: object) -> list[str]:
-    settings = {
-        "DATA.ROOT": root,
-        "DATA.NAME": "noise",
-        "DATA.CLASS_LIST": "",
-        "DATA.WORKERS": 0,
-        "OUTPUT": out,
-        "DEVICE": "cpu",
-        "BACKBONE.RESNET12_POOLED.WIDTHS": "(4, 4, 6, 8)",
+    own = {
         "BACKBONE.WEIGHTS": out / "tasnet_cpu_pretrain",
         "METHOD.TASNET.FEATURES": out / "tasnet_cpu_pretrain" / "features",
         "METHOD.TASNET.WORD_SIZE": 6,
         "METHOD.TASNET.STEPS": 5,
-        "PICTURE.SIZE": "(20, 24)",
-        "EPISODE.WAYS": 3,
-        "TRAIN.EPOCHS": 2,
         "TRAIN.EPISODES_PER_EPOCH": 3,
         "TRAIN.BATCH_SIZE": 8,
-        "VALIDATE.EPISODES": 3,
-        "TEST.EPISODES": 5,
         "TEST.SEEDS": "[1]",
     }
-    return [str(word) for pair in {**settings, **more}.items() for word in pair]
+    return noise_options(root, out, *as_words({**own, **more}))
 
 
 def _argv(config: str, options: list[str]) -> list[str]:
