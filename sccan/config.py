@@ -2,7 +2,7 @@
 
 A run file states only what differs from the defaults and names the file it builds on as ``_BASE_`` (relative to
 itself). Published SCCAN and BAM files are read through `sccan.published_config`. The merged tree is frozen;
-only `sccan.build` and the commands read it.
+only `sccan.builders` and the commands read it.
 """
 
 from __future__ import annotations

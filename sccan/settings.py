@@ -55,7 +55,7 @@ def _data() -> CfgNode:
 
 def _backbone() -> CfgNode:
     node = CfgNode()
-    node.NAME = "resnet50_deep"  # see sccan.build.models.BACKBONES
+    node.NAME = "resnet50_deep"  # see sccan.builders.segmentation.models.BACKBONES
     node.WEIGHTS = ""  # file, a base run's folder, or a torchvision enum name; empty: random (training a base only)
     node.SMALL = CfgNode()  # NAME: small
     node.SMALL.STEM = (16, 16, 32)  # channels of the three stem convolutions
@@ -83,7 +83,7 @@ def _backbone() -> CfgNode:
 
 def _method() -> CfgNode:
     node = CfgNode()
-    # sccan | bam | pspnet, pixel_classifier (train a backbone); classification: see sccan.build.classification_models
+    # sccan | bam | pspnet, pixel_classifier (train a backbone); classification: sccan.builders.classification.models
     node.NAME = "sccan"
     node.NECK = "none"  # plug-in, a filter of every picture's maps: none | tsf | cece | sfta (docs/plug_ins.md)
     node.CROSS = "none"  # plug-in, attention between class and query maps of every pair: none | sfsa | cecm
@@ -173,7 +173,7 @@ def _train() -> CfgNode:
     node.COMPILE = False  # torch.compile of forward and loss: for long trainings, mostly on GPUs; needs a C++ compiler
     node.SIZE = (473, 473)  # height and width of the network's input
     node.SYNC_NORMS = True  # base learners: norms see the pictures of all processes together (published)
-    node.TRANSFORM = "published"  # published | fast | crops | fixed (sccan.build.segmentation.train_transform)
+    node.TRANSFORM = "published"  # published | fast | crops | fixed (sccan.builders.segmentation.data.train_transform)
     node.SCALE = (0.9, 1.1)
     node.ROTATE = 10.0  # largest rotation either way, degrees
     node.BLUR = 0.5  # probability of a 5x5 Gaussian blur
@@ -223,7 +223,7 @@ def _validate() -> CfgNode:
 
 def _test() -> CfgNode:
     node = CfgNode()
-    node.PROTOCOL = "stratified"  # see sccan.segmentation.protocols; classification: uniform | can | can_python3
+    node.PROTOCOL = "stratified"  # sccan.segmentation.evaluation.protocols; classification: uniform | can | can_python3
     node.EPISODES = 0  # per seed; 0: the protocol's own number
     node.SEEDS = ()  # empty: the protocol's own seeds
     node.RESIZE = ""  # part of the protocol to replace; empty: the protocol's own

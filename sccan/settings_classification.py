@@ -47,7 +47,7 @@ def _tasnet() -> CfgNode:
     node.TASNET.VECTORS = ""  # file of tools/prepare_words.py, text file (GloVe), or stand_in: random, named in results
     node.TASNET.WORD_SIZE = 300  # numbers per word
     node.TASNET.NAME_RULE = (
-        "cifar"  # class name to words: mini | tiered | cifar | whole | own (sccan.build.class_words)
+        "cifar"  # class name to words: mini | tiered | cifar | whole | own (sccan.builders.classification.class_words)
     )
     node.TASNET.NAMES = ""  # text file whose first column is the class and last its name; empty: classes are names
     node.TASNET.ZERO_UNKNOWN = False  # classes of which no word is known get zeros instead of stopping

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sccan.build.classification import build_classifier
-from sccan.build.classification_models import METHODS
-from sccan.build.models import BASE_LEARNERS, build_base_learner, build_method
-from sccan.build.released import TABLES
+from sccan.builders.classification.data import build_classifier
+from sccan.builders.classification.models import METHODS
+from sccan.builders.released.checkpoint import TABLES
+from sccan.builders.segmentation.models import BASE_LEARNERS, build_base_learner, build_method
 from sccan.config import config_of
 
 SMALL = {"NAME": "small", "SMALL": {"STEM": (8, 8, 16), "WIDTHS": (16, 24, 32, 40), "BLOCKS": (1, 2, 1, 1)}}

@@ -9,12 +9,13 @@ PACKAGE = Path(__file__).parent.parent / "sccan"
 FLOORS = (
     ("commands", "reference", "benchmark"),
     ("predict",),
-    ("build",),
+    ("builders",),
     ("engine",),
     ("segmentation", "classification"),
     ("method",),
     ("backbones", "attention", "episodes", "report", "config"),
-    ("settings", "settings_classification", "published_config", "errors", "pointwise"),
+    ("files", "settings", "settings_classification", "published_config", "pointwise"),
+    ("errors",),
 )
 """From the roof down; rooms of one floor may import each other only where `SIDEWAYS` says so."""
 SIDEWAYS = {("commands", "reference"), ("commands", "benchmark"), ("benchmark", "reference")}

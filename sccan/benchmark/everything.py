@@ -16,9 +16,9 @@ from sccan.benchmark import record
 from sccan.benchmark.session import Plan, document, run_plan
 from sccan.engine.distributed import Runtime
 from sccan.errors import InputError
+from sccan.files.writing import write_json, write_text_atomically
 from sccan.reference.systems import SYSTEMS
 from sccan.reference.verify import verify
-from sccan.report.files import write_json, write_text_atomically
 
 MINUTES = 9.0
 """After so many minutes no further measurement is begun."""

@@ -21,8 +21,8 @@ from sccan.attention.cross_transformer import CrossBlock
 from sccan.attention.scaled_cosine import ScaledCosineAttention
 from sccan.episodes.episode import Episode
 from sccan.pointwise import PointwiseConv2d, TokenLinear
-from sccan.segmentation.losses import dice_loss
 from sccan.segmentation.methods.sccan import SCCAN
+from sccan.segmentation.parts.losses import dice_loss
 
 
 def plain_loss(model: SCCAN, episode: Episode) -> Tensor:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from yacs.config import CfgNode
 
-from sccan.build.classification import is_classification
-from sccan.build.segmentation import input_side
-from sccan.classification.data.pictures import ArrayPictures
-from sccan.classification.data.prepared import is_prepared, write_prepared
-from sccan.segmentation.data.shapes import generate
+from sccan.builders.classification.data import is_classification
+from sccan.builders.segmentation.data import input_side
+from sccan.classification.data.formats.prepared import is_prepared, write_prepared
+from sccan.classification.data.splits.pictures import ArrayPictures
+from sccan.segmentation.data.shapes.dataset import generate
 
 CLASSES = 20
 WORD_FILE = "words.txt"

@@ -19,23 +19,30 @@ from yacs.config import CfgNode
 
 from sccan.benchmark import plain_sccan
 from sccan.benchmark.timing import PartClock
-from sccan.build import classification, segmentation_training
-from sccan.build.checkpoints import load_checkpoint
-from sccan.build.class_words import tell_classes
-from sccan.build.classification import build_classifier, data_source, episode_shape, fixed_transform, is_classification
-from sccan.build.engine import TrainingJob, evaluator, optimizer_settings, train_settings
-from sccan.build.models import build_method
-from sccan.build.segmentation import episode_source, logit_score, novel_plan, open_data
-from sccan.classification.accuracy import accuracy
+from sccan.builders.classification import data as classification
+from sccan.builders.classification.class_words import tell_classes
+from sccan.builders.classification.data import (
+    build_classifier,
+    data_source,
+    episode_shape,
+    fixed_transform,
+    is_classification,
+)
+from sccan.builders.engine import TrainingJob, evaluator, optimizer_settings, train_settings
+from sccan.builders.segmentation import training as segmentation_training
+from sccan.builders.segmentation.checkpoint import load_checkpoint
+from sccan.builders.segmentation.data import episode_source, logit_score, novel_plan, open_data
+from sccan.builders.segmentation.models import build_method
 from sccan.classification.data.datasets import open_splits, require_split
 from sccan.classification.data.episodes import ClassificationSource, score_accuracy
+from sccan.classification.evaluation.accuracy import accuracy
 from sccan.engine.distributed import Runtime
 from sccan.engine.modes import evaluation_mode
 from sccan.engine.update import Updater
 from sccan.episodes.ways import WayPlan
 from sccan.errors import InputError
 from sccan.method import Method
-from sccan.segmentation import iou
+from sccan.segmentation.evaluation import iou
 from sccan.segmentation.methods.sccan import SCCAN
 
 PUBLISHED, UNCACHED, COMPILED = "published", "uncached", "compiled"

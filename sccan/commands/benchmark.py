@@ -10,7 +10,7 @@ from sccan.benchmark.workloads import WORDS
 from sccan.commands.entry import add_config_options, parser
 from sccan.engine.distributed import start
 from sccan.errors import InputError
-from sccan.report.files import write_json
+from sccan.files.writing import write_json
 
 EXAMPLE = """  python tools/benchmark.py --config=config/pascal/pascal_split0_resnet50.yaml --synthetic 60 \\
       --part evaluation --variant published --variant "" --variant "TEST.BATCH_SIZE 4"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from sccan.build.classification_testing import ClassificationTest, open_classification_test, run_classification_test
-from sccan.build.engine import run_folder
-from sccan.classification.results import ClassificationResult, write_classification_result
+from sccan.builders.classification.testing import ClassificationTest, open_classification_test, run_classification_test
+from sccan.builders.engine import run_folder
+from sccan.classification.evaluation.results import ClassificationResult, write_classification_result
 from sccan.engine.distributed import Runtime
 from sccan.episodes.manifest import write_manifest
 

@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sccan.classification.classify import NONE
+from sccan.classification.classifying import NONE
 from sccan.commands.entry import parser
 from sccan.commands.segment import add_compute_options, left_out, require_apart
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
+from sccan.files.photos import Photo, find_photos
+from sccan.files.writing import written_beside
 from sccan.predict.loading import load_classifier
-from sccan.predict.photos import Photo, find_photos
 from sccan.predict.supports import Supports
 from sccan.report.classified import Entry, write_classified
-from sccan.report.files import written_beside
 
 EXAMPLE = """  sccan classify --model runs/can_resnet12_5w1s --support examples/ --images photos/ --out classified/
   where examples/cat/, examples/dog/ ... hold a few pictures each and photos/ the pictures to tell apart

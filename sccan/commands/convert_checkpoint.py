@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from sccan.build.checkpoints import sha256
-from sccan.build.released import Released, model_settings, read_released
+from sccan.builders.checkpoints import sha256
+from sccan.builders.released.checkpoint import Released, model_settings, read_released
 from sccan.commands.entry import add_config_options, parser
 from sccan.commands.fixed_input_check import FixedInputCheck, fixed_input_check
 from sccan.engine.checkpoint import write_weights

@@ -7,7 +7,7 @@ from typing import Any
 from sccan.commands import generate_shapes
 from sccan.commands.entry import parser
 from sccan.commands.pipeline import run_files
-from sccan.report.files import write_text_atomically
+from sccan.files.writing import write_text_atomically
 from sccan.report.results import fold_table
 from sccan.report.tables import duration
 

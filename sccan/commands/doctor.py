@@ -11,11 +11,11 @@ from typing import Any
 from sccan.commands.entry import parser
 from sccan.errors import InputError
 from sccan.report.findings import Finding, findings_data, findings_text, has_errors
-from sccan.segmentation.data.datasets import DATASETS
+from sccan.segmentation.data.doctor import Question, examine
 from sccan.segmentation.data.folder import FOLDER, open_dataset
-from sccan.segmentation.data.folds import MIN_PIXELS
 from sccan.segmentation.data.prepare.voc import TRAIN_LIST
-from sccan.segmentation.doctor import Question, examine
+from sccan.segmentation.data.sets.datasets import DATASETS
+from sccan.segmentation.data.sets.folds import MIN_PIXELS
 
 EXAMPLES = """\
   python tools/doctor.py config/pascal/pascal_split0_resnet50.yaml
@@ -73,8 +73,8 @@ def check_config(path: Path, opts: list[str], question: Question) -> list[Findin
     # Imported here: a worker process imports this module too, and needs none of torch.
     from dataclasses import replace
 
-    from sccan.build.classification import is_classification
-    from sccan.build.segmentation import protocol_of
+    from sccan.builders.classification.data import is_classification
+    from sccan.builders.segmentation.data import protocol_of
     from sccan.commands.doctor_machine import check_device, check_disk, check_versions, check_weights
     from sccan.config import load_config
 
@@ -119,7 +119,7 @@ def _examine(name: str, root: Path, settings: dict[str, Any], question: Question
 
 def _examine_classification(cfg: Any) -> list[Finding]:
     """Whether the splits can be opened, and what they hold."""
-    from sccan.build.classification import data_source
+    from sccan.builders.classification.data import data_source
     from sccan.classification.data.datasets import open_splits
 
     try:

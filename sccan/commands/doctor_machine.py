@@ -13,9 +13,10 @@ from torchvision.models import get_model_weights
 from yacs.config import CfgNode
 
 from sccan.backbones.torchvision_resnet import DEPTHS
-from sccan.build.classification import is_classification
-from sccan.build.models import BASE_LEARNERS, build_backbone
-from sccan.build.pretrained import base_checkpoint, load_backbone
+from sccan.builders.classification.data import is_classification
+from sccan.builders.pretrained import load_backbone
+from sccan.builders.segmentation.base_learner import base_checkpoint
+from sccan.builders.segmentation.models import BASE_LEARNERS, build_backbone
 from sccan.errors import InputError
 from sccan.report.findings import Finding
 

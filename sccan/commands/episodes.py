@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sccan.build.classification import is_classification
-from sccan.build.segmentation import open_data, protocol_of
-from sccan.build.testing import episode_plans
+from sccan.builders.classification.data import is_classification
+from sccan.builders.segmentation.data import open_data, protocol_of
+from sccan.builders.segmentation.testing import episode_plans
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start

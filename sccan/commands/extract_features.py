@@ -2,9 +2,9 @@
 
 from yacs.config import CfgNode
 
-from sccan.build.classification import build_classifier, data_source, fixed_transform, preprocessing
-from sccan.build.classification_tasnet import begin_with_backbone
-from sccan.build.stored_features import extract_features, features_folder
+from sccan.builders.classification.data import build_classifier, data_source, fixed_transform, preprocessing
+from sccan.builders.classification.stored_features import extract_features, features_folder
+from sccan.builders.classification.tasnet import begin_with_backbone
 from sccan.classification.data.datasets import open_splits
 from sccan.classification.methods.tasnet import TasNet
 from sccan.commands.entry import add_config_options, parser

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sccan.build.class_words import needs_words
-from sccan.build.released import Released
+from sccan.builders.classification.class_words import needs_words
+from sccan.builders.released.checkpoint import Released
 from sccan.classification.methods.tasnet import TasNet
 from sccan.method import Method
 from sccan.reference import fill
-from sccan.segmentation.data.pixel_batch import PixelBatch
+from sccan.segmentation.parts.pixel_batch import PixelBatch
 
 HEIGHT, WIDTH = 161, 129
 """Of the pictures for segmentation."""

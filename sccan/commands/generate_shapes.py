@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sccan.commands.entry import parser
-from sccan.segmentation.data.shapes import generate
+from sccan.segmentation.data.shapes.dataset import generate
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sccan.build.classification import is_classification
-from sccan.build.drawing import episode_groups, write_report
-from sccan.build.engine import run_folder
-from sccan.build.stored_features import uses_stored_features
-from sccan.build.testing import open_test, run_test
+from sccan.builders.classification.data import is_classification
+from sccan.builders.classification.stored_features import uses_stored_features
+from sccan.builders.engine import run_folder
+from sccan.builders.segmentation.drawing import episode_groups, write_report
+from sccan.builders.segmentation.testing import open_test, run_test
 from sccan.commands import train
 from sccan.commands.classifier_test import run_classifier_test
 from sccan.commands.entry import parser

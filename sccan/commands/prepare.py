@@ -9,10 +9,9 @@ from pathlib import Path
 
 from sccan.commands.entry import parser
 from sccan.errors import InputError
-from sccan.report.files import write_text_atomically
+from sccan.files.writing import write_text_atomically
 from sccan.report.tables import Table, count_column, percent_column, text_column
-from sccan.segmentation.data.datasets import DATASETS
-from sccan.segmentation.data.folds import base_lists, novel_lists
+from sccan.segmentation.data.annotations.instances import read_instances
 from sccan.segmentation.data.prepare import coco, voc
 from sccan.segmentation.data.prepare.counts import (
     Count,
@@ -23,9 +22,10 @@ from sccan.segmentation.data.prepare.counts import (
 )
 from sccan.segmentation.data.prepare.derive import Derivation, derive
 from sccan.segmentation.data.prepare.identify import CHAIN, Comparison, compare_labels, effect_names
-from sccan.segmentation.data.prepare.instances import read_instances
 from sccan.segmentation.data.prepare.lists import compare_with_fold, kind_of, pair_lines, read_repeated_list
-from sccan.segmentation.data.scan import build_index
+from sccan.segmentation.data.sets.datasets import DATASETS
+from sccan.segmentation.data.sets.folds import base_lists, novel_lists
+from sccan.segmentation.data.sets.scan import build_index
 
 EXAMPLES = """\
   python tools/prepare.py pascal --root ../data/VOCdevkit2012/VOC2012 --download

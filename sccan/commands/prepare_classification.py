@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from sccan.classification.data.class_lists import CLASS_LISTS
 from sccan.classification.data.datasets import Source
+from sccan.classification.data.formats.prepared import read_prepared
 from sccan.classification.data.prepare import prepare, recognise
-from sccan.classification.data.prepared import read_prepared
-from sccan.classification.data.transforms import FILTERS, FixedTransform
+from sccan.classification.data.splits.class_lists import CLASS_LISTS
+from sccan.classification.data.transforms.fixed import FILTERS, FixedTransform
 from sccan.commands.entry import parser
 from sccan.errors import InputError
 

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from sccan.build.class_words import wanted_words
-from sccan.build.classification import data_source
+from sccan.builders.classification.class_words import wanted_words
+from sccan.builders.classification.data import data_source
 from sccan.classification.data.datasets import open_splits
-from sccan.classification.word_vectors import Vocabulary, read_class_attributes, write_table, write_words
+from sccan.classification.words.vectors import Vocabulary, read_class_attributes, write_table, write_words
 from sccan.commands.entry import parser
 from sccan.config import load_config
 from sccan.errors import InputError

@@ -10,8 +10,8 @@ from sccan.commands.entry import parser
 from sccan.engine.modes import PRECISIONS
 from sccan.engine.progress import Progress
 from sccan.errors import InputError
+from sccan.files.photos import Photo, find_photos, other_files
 from sccan.predict.loading import load_segmenter
-from sccan.predict.photos import Photo, find_photos, other_files
 from sccan.predict.quality import support_outcomes, told_weak, write_report
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.supports import Supports

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from sccan.build.checkpoints import checkpoint_path, load_checkpoint
-from sccan.build.classification import is_classification
-from sccan.build.engine import run_folder
-from sccan.build.models import BASE_LEARNERS
-from sccan.build.segmentation import logit_score
-from sccan.build.segmentation_training import training_job
-from sccan.build.testing import FoldTest, Tested, open_test, run_test
+from sccan.builders.checkpoints import checkpoint_path
+from sccan.builders.classification.data import is_classification
+from sccan.builders.engine import run_folder
+from sccan.builders.segmentation.checkpoint import load_checkpoint
+from sccan.builders.segmentation.data import logit_score
+from sccan.builders.segmentation.models import BASE_LEARNERS
+from sccan.builders.segmentation.testing import FoldTest, Tested, open_test, run_test
+from sccan.builders.segmentation.training import training_job
 from sccan.commands.classifier_test import run_classifier_test
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
@@ -19,7 +20,7 @@ from sccan.engine.distributed import Runtime, start
 from sccan.episodes.manifest import write_manifest
 from sccan.report.results import Result, write_result
 from sccan.report.tables import percent
-from sccan.segmentation.scoring import PredictionSink
+from sccan.segmentation.evaluation.scoring import PredictionSink
 
 EXAMPLE = """  python test_sccan.py --config=config/shapes/shapes_split0.yaml
   python test_sccan.py --config=config/pascal/pascal_split0_resnet50.yaml --weights train_epoch_43_0.6753.pth

@@ -8,28 +8,29 @@ from pathlib import Path
 from torch import Tensor
 from yacs.config import CfgNode
 
-from sccan.build.calibration import chosen_tau
-from sccan.build.checkpoints import checkpoint_path, digest, load_checkpoint
-from sccan.build.engine import evaluator, run_folder
-from sccan.build.models import build_method
-from sccan.build.segmentation import SegmentationData, episode_source, logit_score, open_data, protocol_of
+from sccan.builders.checkpoints import checkpoint_path, digest
+from sccan.builders.engine import evaluator, run_folder
+from sccan.builders.segmentation.calibration import chosen_tau
+from sccan.builders.segmentation.checkpoint import load_checkpoint
+from sccan.builders.segmentation.data import SegmentationData, episode_source, logit_score, open_data, protocol_of
+from sccan.builders.segmentation.models import build_method
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.environment import source_revision
 from sccan.episodes.manifest import manifest_hash
 from sccan.errors import InputError
-from sccan.report.files import write_json
+from sccan.files.writing import write_json
 from sccan.report.tables import Table, count_column, percent, percent_column, text_column
-from sccan.segmentation.data.generalised_plan import GeneralisedPlan
-from sccan.segmentation.generalised import (
+from sccan.segmentation.data.sampling.generalised_plan import GeneralisedPlan
+from sccan.segmentation.evaluation.generalised import (
     MERGES,
     TAU,
     GeneralisedScore,
     GeneralisedScores,
     generalised_scores,
 )
-from sccan.segmentation.iou import Interval, confidence_interval
+from sccan.segmentation.evaluation.iou import Interval, confidence_interval
 from sccan.segmentation.methods.all_answers import AllAnswers
 from sccan.segmentation.methods.bam import BAM
 

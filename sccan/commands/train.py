@@ -1,8 +1,9 @@
 """Train what a config names: a few-shot method, or the base learner that makes its backbone."""
 
-from sccan.build import classification, segmentation_training
-from sccan.build.engine import open_training_run, optimizer_settings, run_folder, train_settings
-from sccan.build.released import model_settings
+from sccan.builders.classification import data as classification
+from sccan.builders.engine import open_training_run, optimizer_settings, run_folder, train_settings
+from sccan.builders.released.checkpoint import model_settings
+from sccan.builders.segmentation import training as segmentation_training
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start

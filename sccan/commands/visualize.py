@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sccan.build.drawing import episode_groups
-from sccan.build.engine import run_folder
-from sccan.build.testing import open_test
+from sccan.builders.engine import run_folder
+from sccan.builders.segmentation.drawing import episode_groups
+from sccan.builders.segmentation.testing import open_test
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start

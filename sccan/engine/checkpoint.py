@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sccan.backbones.weight_files import is_safetensors
 from sccan.errors import InputError
-from sccan.report.files import write_bytes_atomically
+from sccan.files.writing import write_bytes_atomically
 
 FORMAT = 1
 HEADER_KEY = "sccan"

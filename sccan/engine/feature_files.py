@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
-from sccan.report.files import written_beside
+from sccan.files.writing import written_beside
 
 CHANNELS_LAST = "channels_last"
 

@@ -18,7 +18,7 @@ from sccan.engine.checkpoint import read_state, write_state, write_weights
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import describe_environment
 from sccan.errors import InputError
-from sccan.report.files import write_json, write_text_atomically
+from sccan.files.writing import write_json, write_text_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -29,7 +29,7 @@ OWN = (CONFIG, ENVIRONMENT, LOG, LAST, BEST, EVENTS, "results", "report", "predi
 """What an overwriting run removes; nothing else in the folder is touched. The settings make a folder a run's: they
 go last and come first, so that a start that was cut off can be repeated."""
 PARTIAL = ".*.partial"
-"""What a killed process leaves of a file it was writing (`sccan.report.files`)."""
+"""What a killed process leaves of a file it was writing (`sccan.files.writing`)."""
 
 FreeBytes = Callable[[Path], int]
 

@@ -16,7 +16,7 @@ from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.plan import EpisodePlan
 from sccan.errors import InputError
-from sccan.report.files import write_text_atomically
+from sccan.files.writing import write_text_atomically
 
 FORMAT = "sccan-episodes-1"
 REPEATS = "repeated_supports"

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sccan.build.class_words import needs_words, tell_classes
-from sccan.build.classification import fixed_transform, is_transductive
-from sccan.build.trained import Trained
-from sccan.classification.classify import NONE, Classifying
+from sccan.builders.classification.class_words import needs_words, tell_classes
+from sccan.builders.classification.data import fixed_transform, is_transductive
+from sccan.builders.released.trained import Trained
+from sccan.classification.classifying import NONE, Classifying
 from sccan.engine.distributed import choose_device
 from sccan.engine.modes import autocast, check_precision
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined
 from sccan.errors import InputError
-from sccan.predict.photos import Failure, Photo, Pictures, find_photos, is_single, readable
+from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
 from sccan.predict.supports import Supports
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sccan.build.trained import load_trained
+from sccan.builders.released.trained import load_trained
 from sccan.errors import InputError
 from sccan.predict.classifier import Classifier
 from sccan.predict.segmenter import Segmenter

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sccan.predict.photos import Photo
+from sccan.files.photos import Photo
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
 from sccan.report.pictures import errors
 from sccan.report.quality_page import WEAK_SUPPORT, PictureOutcome, SupportOutcome, write_quality_page
-from sccan.segmentation.self_consistency import support_consistency
+from sccan.segmentation.finding.self_consistency import support_consistency
 
 REPORT = "report.html"
 

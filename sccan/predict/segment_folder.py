@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sccan.errors import InputError
-from sccan.predict.photos import Photo
+from sccan.files.journal import Journal, Record
+from sccan.files.photos import Photo
+from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports
 from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, run_lengths
-from sccan.report.files import write_bytes_atomically, write_json, write_text_atomically
-from sccan.report.journal import Journal, Record
 from sccan.report.pictures import encode
 from sccan.report.tables import csv_text
 

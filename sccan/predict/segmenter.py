@@ -17,20 +17,20 @@ from typing import Literal
 
 import numpy as np
 
-from sccan.build.segmentation import input_side, protocol_of
-from sccan.build.trained import Trained
+from sccan.builders.released.trained import Trained
+from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device
 from sccan.engine.modes import autocast, check_precision
 from sccan.episodes.stacking import batched
 from sccan.errors import InputError
-from sccan.predict.photos import Failure, Pictures, find_photos, is_single, readable
+from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
+from sccan.files.writing import write_bytes_atomically
 from sccan.predict.supports import Supports
-from sccan.report.files import write_bytes_atomically
 from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
 from sccan.report.sheets import fitted_size
-from sccan.segmentation.data.palette import indexed_png
-from sccan.segmentation.segmenting import ClassState, Region, Segmenting, label_map, region_scores
+from sccan.segmentation.data.labels.palette import indexed_png
+from sccan.segmentation.finding.segmenting import ClassState, Region, Segmenting, label_map, region_scores
 
 SMALLEST_SIDE = 32
 KINDS: dict[str, Literal["png", "webp", "jpeg"]] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}

@@ -13,10 +13,10 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.predict.photos import Pixels, Source, as_rgb, read_photo
-from sccan.segmentation.data.examples import LABELME_FOLDERS, find_pictures, read_examples
-from sccan.segmentation.data.folder import LABEL_FOLDERS
-from sccan.segmentation.segmenting import Shot
+from sccan.files.kinds import LABEL_FOLDERS
+from sccan.files.photos import Pixels, Source, as_rgb, read_photo
+from sccan.segmentation.data.annotations.examples import LABELME_FOLDERS, find_pictures, read_examples
+from sccan.segmentation.finding.segmenting import Shot
 
 HOW = (
     "put a mask PNG of the same name beside each picture or in masks/, or one COCO json, or LabelMe json files; "

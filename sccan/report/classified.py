@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sccan.report.files import write_json, write_text_atomically
+from sccan.files.writing import write_json, write_text_atomically
 from sccan.report.page import Gallery, Page, Panel, Section, Strip
 from sccan.report.pictures import resize_image
 from sccan.report.sheets import fitted_size

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sccan.files.writing import write_bytes_atomically, write_text_atomically
 from sccan.report import pictures
-from sccan.report.files import write_bytes_atomically, write_text_atomically
 from sccan.report.page import Gallery, Page, Panel, Section, Strip
 from sccan.report.sheets import LegendEntry, Row, Tile, fitted_size, mosaic, mosaic_grid, sheet
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.report.files import write_text_atomically
+from sccan.files.writing import write_text_atomically
 from sccan.report.page import Block, Gallery, Headline, Page, Paragraph, Section, Settings, TableBlock, inlined
 from sccan.report.pictures import FALSE_ALARM, HIT, MISSED, resize_image
 from sccan.report.sheets import LegendEntry, fitted_size
@@ -53,7 +53,7 @@ class PictureOutcome:
             is written.
         confidence: how sure the mask is, in [0, 1]; 0 where it is empty.
         foreground: share of the pixels that some class has won, in [0, 1].
-        absent: the classes are probably not in the picture (`sccan.segmentation.absence`).
+        absent: the classes are probably not in the picture (`sccan.segmentation.finding.absence`).
         classes: share of the pixels of each class that was looked for, by name.
     """
 

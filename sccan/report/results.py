@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sccan.report.files import write_json, write_text_atomically
+from sccan.files.writing import write_json, write_text_atomically
 from sccan.report.tables import (
     Table,
     count_column,

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.classification.data.pictures import ArrayPictures
+from sccan.classification.data.splits.pictures import ArrayPictures
 from sccan.classification.methods.can import CAN
 from sccan.classification.methods.spatialformer import NovelTask, SpatialFormer
-from sccan.classification.novel_task import FineTuning
+from sccan.classification.parts.novel_task import FineTuning
 from sccan.episodes.episode import Episode
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from sccan.classification.data.pictures import SPLITS
-from sccan.classification.data.prepared import write_prepared
+from sccan.classification.data.formats.prepared import write_prepared
+from sccan.classification.data.splits.pictures import SPLITS
 from tests.classification.made_up import made_up_pictures
 
 SIZES = (7, 9, 8, 7, 10, 12)

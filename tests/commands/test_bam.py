@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from sccan.commands import evaluate_miou, test, test_gfss, train, visualize
 from sccan.engine.checkpoint import read_header, read_state
-from sccan.segmentation.tau import GRID
+from sccan.segmentation.evaluation.tau import GRID
 from tests.commands.conftest import Tiny
 
 BASE, BAM = "config/shapes/shapes_split0_pspnet.yaml", "config/shapes/shapes_split0_bam.yaml"

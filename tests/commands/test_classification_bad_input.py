@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from sccan.build.classification import build_classifier
-from sccan.classification.data.prepared import read_prepared
+from sccan.builders.classification.data import build_classifier
+from sccan.classification.data.formats.prepared import read_prepared
 from sccan.commands import prepare_classification
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
 from sccan.commands.entry import Main
 from sccan.config import load_config
-from tests.classification.data.test_file_formats import put
+from tests.classification.data.formats.test_trees import put
 from tests.classification.made_up import noise_picture
 from tests.classification.noise_run import noise_options, write_noise
 

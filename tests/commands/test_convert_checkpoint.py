@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from sccan.build.released import read_released
+from sccan.builders.released.checkpoint import read_released
 from sccan.commands.convert_checkpoint import main
 from sccan.commands.fixed_input_check import fixed_input_check
 from sccan.engine.checkpoint import read_header

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from sccan.build.models import build_backbone
+from sccan.builders.segmentation.models import build_backbone
 from sccan.commands import doctor_machine
 from sccan.commands.doctor import data_set_in, main
 from sccan.config import load_config

@@ -12,12 +12,12 @@ import pytest
 
 from sccan.commands.prepare import main
 from sccan.reference import tiny_dataset
-from sccan.segmentation.data.lists import read_list
+from sccan.segmentation.data.annotations.coco_labels import VARIANTS, paint
+from sccan.segmentation.data.annotations.instances import annotations_of, read_instances
+from sccan.segmentation.data.labels.raw_png import write_label
 from sccan.segmentation.data.prepare.coco import CLASS_NUMBERS
-from sccan.segmentation.data.prepare.coco_labels import VARIANTS, paint
-from sccan.segmentation.data.prepare.instances import annotations_of, read_instances
 from sccan.segmentation.data.prepare.lists import read_class_lists
-from sccan.segmentation.data.prepare.work import write_label
+from sccan.segmentation.data.sets.lists import read_list
 from tests.segmentation.data.prepare import made_up
 
 Refusal = Callable[[Callable[[list[str] | None], int], list[str]], str]

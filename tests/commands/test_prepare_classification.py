@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sccan.classification.data.prepared import read_prepared
+from sccan.classification.data.formats.prepared import read_prepared
 from sccan.commands.prepare_classification import main
 from sccan.errors import InputError
-from tests.classification.data.test_file_formats import put
+from tests.classification.data.formats.test_trees import put
 
 
 def _folders(root: Path) -> None:

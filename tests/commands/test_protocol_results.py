@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sccan.commands import episodes, test
-from sccan.segmentation.protocols import PROTOCOLS
+from sccan.segmentation.evaluation.protocols import PROTOCOLS
 from tests.commands.conftest import Tiny
 
 

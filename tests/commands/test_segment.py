@@ -13,8 +13,8 @@ from pycocotools.coco import COCO
 
 import sccan
 from sccan.commands import segment
+from sccan.files.decoding import read_label
 from sccan.predict import Supports, segment_folder
-from sccan.segmentation.data.files import read_label
 from tests.commands.conftest import Tiny
 from tests.predict.made_up import classifier_file, disc, save, segmenter_file, white_on_black
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from sccan.backbones.weights import read_state as read_weights
-from sccan.classification.data.pictures import SPLITS
-from sccan.classification.data.prepared import write_prepared
+from sccan.classification.data.formats.prepared import write_prepared
+from sccan.classification.data.splits.pictures import SPLITS
 from sccan.commands import extract_features, pipeline, prepare_words
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command

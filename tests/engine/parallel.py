@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.optimizers import OptimizerSettings
 from sccan.engine.update import Updater
-from sccan.segmentation.data.pixel_batch import PixelBatch
+from sccan.segmentation.parts.pixel_batch import PixelBatch
 from tests.classification.made_up import made_up_episode, small_can
 from tests.engine.processes import run_module
 from tests.engine.test_update import halves

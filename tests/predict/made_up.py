@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from sccan.build.classification import build_classifier
-from sccan.build.models import build_method
-from sccan.build.released import model_settings
+from sccan.builders.classification.data import build_classifier
+from sccan.builders.released.checkpoint import model_settings
+from sccan.builders.segmentation.models import build_method
 from sccan.config import config_of
 from sccan.engine.checkpoint import write_weights
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 import sccan
-from sccan.classification.classify import NONE, Classifying
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.classifying import NONE, Classifying
+from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.method import Method

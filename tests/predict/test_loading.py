@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 
 import sccan
-from sccan.build.models import build_base_learner
-from sccan.build.released import model_settings
+from sccan.builders.released.checkpoint import model_settings
+from sccan.builders.segmentation.models import build_base_learner
 from sccan.config import config_of, dump
 from sccan.engine.checkpoint import write_weights
 from sccan.errors import InputError

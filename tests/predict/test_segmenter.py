@@ -9,9 +9,9 @@ from PIL import Image
 
 import sccan
 from sccan.errors import InputError
+from sccan.files.decoding import read_label
 from sccan.predict import SegmentedPicture, Segmenter, Supports
-from sccan.segmentation.data.files import read_label
-from sccan.segmentation.segmenting import label_map
+from sccan.segmentation.finding.segmenting import label_map
 from tests.predict.made_up import disc
 
 IMAGE, MASK = disc(40, 60)

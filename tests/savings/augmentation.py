@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sccan.classification.data.augmentation import Augmentation
 from sccan.classification.data.episodes import TrainingEpisodes, augmented, resident_pixels
-from sccan.classification.data.pictures import ArrayPictures
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.data.splits.pictures import ArrayPictures
+from sccan.classification.data.transforms.augmentation import Augmentation
+from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.episodes.ways import EpisodeShape, WayPlan
 from tests.classification.data.one_by_one import augmented_picture
 from tests.savings.measure import Saving

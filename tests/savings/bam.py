@@ -12,9 +12,9 @@ from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
 from sccan.backbones.small import SmallResNet
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
-from sccan.segmentation.heads import PyramidHead
 from sccan.segmentation.methods.bam import BAM
-from sccan.segmentation.prior import foreground_only, max_cosine_prior, prior_support
+from sccan.segmentation.parts.heads import PyramidHead
+from sccan.segmentation.parts.prior import foreground_only, max_cosine_prior, prior_support
 from tests.savings.measure import Saving
 
 N_BASE = 15

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from sccan.attention.element_connection import CLUSTERS
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.classification.base_tasks import TaskSettings
 from sccan.classification.methods.amtnet import AMTNet
 from sccan.classification.methods.cecnet import CECNet
 from sccan.classification.methods.spatialformer import TARGET, SpatialFormer
+from sccan.classification.parts.base_tasks import TaskSettings
 from sccan.episodes.episode import Episode, Features
 from tests.classification.methods.plain_heads import (
     PairMaps,

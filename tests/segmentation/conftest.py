@@ -6,8 +6,8 @@ import pytest
 
 from sccan.episodes.index import ClassIndex
 from sccan.reference import tiny_dataset
-from sccan.segmentation.data.lists import read_list
-from sccan.segmentation.data.scan import build_index
+from sccan.segmentation.data.sets.lists import read_list
+from sccan.segmentation.data.sets.scan import build_index
 
 CLASSES = tuple(f"thing {number}" for number in range(1, 9))
 

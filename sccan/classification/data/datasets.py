@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sccan.classification.data.array_formats import PICKLE_NAMES, read_cifar_archive, read_grids, read_pickles
-from sccan.classification.data.class_lists import check_class_list, check_overlap
-from sccan.classification.data.file_formats import (
+from sccan.classification.data.formats.arrays import PICKLE_NAMES, read_cifar_archive, read_grids, read_pickles
+from sccan.classification.data.formats.prepared import INDEX, is_prepared, read_index, read_prepared
+from sccan.classification.data.formats.toolkits import read_libfewshot, read_torchmeta
+from sccan.classification.data.formats.trees import (
     has_class_folders,
     read_class_folders,
     read_csv_lists,
@@ -16,9 +17,8 @@ from sccan.classification.data.file_formats import (
     read_json_lists,
     read_text_lists,
 )
-from sccan.classification.data.pictures import SPLITS, Pictures
-from sccan.classification.data.prepared import INDEX, is_prepared, read_index, read_prepared
-from sccan.classification.data.toolkit_formats import read_libfewshot, read_torchmeta
+from sccan.classification.data.splits.class_lists import check_class_list, check_overlap
+from sccan.classification.data.splits.pictures import SPLITS, Pictures
 from sccan.errors import InputError
 
 CIFAR_LISTS = ("cifar-fs", "fc100")

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from sccan.classification.accuracy import count_correct
-from sccan.classification.data.augmentation import BOX, Augmentation
-from sccan.classification.data.pictures import ArrayPictures, Pictures
-from sccan.classification.data.transforms import FixedTransform, planes
+from sccan.classification.data.splits.pictures import ArrayPictures, Pictures
+from sccan.classification.data.transforms.augmentation import BOX, Augmentation
+from sccan.classification.data.transforms.fixed import FixedTransform, planes
+from sccan.classification.evaluation.accuracy import count_correct
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.plan import EpisodePlan, numpy_generator
 from sccan.episodes.stacking import stack_features, stack_images
@@ -92,7 +92,7 @@ class ClassificationSource:
 
 
 def score_accuracy(outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
-    """Rows of counts (see `sccan.classification.accuracy`) of a batch of episodes from its scores [B, Q, N]."""
+    """Rows of counts (`sccan.classification.evaluation.accuracy`) of a batch of episodes from its scores [B, Q, N]."""
     labels = way_labels([spec.query for spec in specs]).to(outputs.device)
     return count_correct(outputs, labels, torch.tensor([spec.number for spec in specs], device=outputs.device))
 

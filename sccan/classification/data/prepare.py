@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sccan.classification.data.class_lists import CLASS_LISTS, check_class_list
 from sccan.classification.data.datasets import Source, find_form, open_splits
-from sccan.classification.data.pictures import ArrayPictures, Pictures
-from sccan.classification.data.prepared import is_prepared, write_prepared
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.data.formats.prepared import is_prepared, write_prepared
+from sccan.classification.data.splits.class_lists import CLASS_LISTS, check_class_list
+from sccan.classification.data.splits.pictures import ArrayPictures, Pictures
+from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.errors import InputError
 
 

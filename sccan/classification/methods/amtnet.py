@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from sccan.attention.pairs import Pairs
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseLogits, TaskSettings, base_class_ids
-from sccan.classification.heads import full_precision, map_tokens, patch_cosines, true_pair_maps
-from sccan.classification.losses import map_focal_loss
 from sccan.classification.methods.patch_proto import PatchProto
-from sccan.classification.metric_fusion import AdaptiveMetrics, MetricScores, divergence
+from sccan.classification.parts.base_tasks import BaseLogits, TaskSettings, base_class_ids
+from sccan.classification.parts.heads import full_precision, map_tokens, patch_cosines, true_pair_maps
+from sccan.classification.parts.losses import map_focal_loss
+from sccan.classification.parts.metric_fusion import AdaptiveMetrics, MetricScores, divergence
 from sccan.episodes.episode import Episode, Features
 
 HEAD = "similarity_res_func."

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from sccan.attention.cross_attention import CrossAttentionModule
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.heads import (
+from sccan.classification.methods.way_method import WayMethod
+from sccan.classification.parts.heads import (
     class_sums,
     cosine_scores,
     full_precision,
@@ -23,8 +24,7 @@ from sccan.classification.heads import (
     patch_cosines,
     ways_of,
 )
-from sccan.classification.losses import map_cross_entropy
-from sccan.classification.methods.way_method import WayMethod
+from sccan.classification.parts.losses import map_cross_entropy
 from sccan.episodes.episode import Episode, Features
 
 PUBLISHED_NAMES = NameTable(
@@ -87,7 +87,7 @@ class CAN(WayMethod):
 
     The head computes the published numbers without the published pair maps [B, Q, N, C, h, w]: pooled vectors are
     products of raw maps with attentions, and the local scores need no query attention at all (see
-    `sccan.classification.heads`). It always computes in float32, since a softmax of temperature 0.025 magnifies
+    `sccan.classification.parts.heads`). It always computes in float32, since a softmax of temperature 0.025 magnifies
     rounding; autocast reaches the backbone only.
     """
 

@@ -22,8 +22,9 @@ from sccan.attention.element_connection import (
 from sccan.attention.pairs import Pairs, apart, mixtures
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings
-from sccan.classification.heads import (
+from sccan.classification.methods.patch_method import PatchMethod
+from sccan.classification.parts.base_tasks import BaseTasks, PatchOutputs, TaskSettings
+from sccan.classification.parts.heads import (
     class_means,
     cosine_scores,
     full_precision,
@@ -33,8 +34,7 @@ from sccan.classification.heads import (
     true_pairs,
     ways_of,
 )
-from sccan.classification.methods.patch_method import PatchMethod
-from sccan.classification.novel_task import FineTuning, fine_tuned, novel_probabilities, prototype_weights
+from sccan.classification.parts.novel_task import FineTuning, fine_tuned, novel_probabilities, prototype_weights
 from sccan.episodes.episode import Episode, Features
 
 CLUSTERS = (

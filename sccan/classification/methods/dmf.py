@@ -14,9 +14,9 @@ from sccan.attention.flow import Flow, three_eighths_step
 from sccan.attention.meta_filter import ClassFilters, MetaFilter
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.heads import EPSILON, class_means, full_precision, ways_of
 from sccan.classification.methods.can import CANOutputs, can_losses
 from sccan.classification.methods.way_method import WayMethod
+from sccan.classification.parts.heads import EPSILON, class_means, full_precision, ways_of
 from sccan.episodes.episode import Episode, Features
 
 PUBLISHED_NAMES = NameTable(

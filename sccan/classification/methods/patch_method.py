@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from sccan.classification.base_tasks import BaseTasks, base_class_ids
 from sccan.classification.methods.way_method import WayMethod
+from sccan.classification.parts.base_tasks import BaseTasks, base_class_ids
 from sccan.episodes.episode import Episode, Features
 
 

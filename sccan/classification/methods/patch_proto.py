@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from sccan.attention.pairs import Pairs, apart
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings
-from sccan.classification.heads import (
+from sccan.classification.methods.patch_method import PatchMethod
+from sccan.classification.parts.base_tasks import BaseTasks, PatchOutputs, TaskSettings
+from sccan.classification.parts.heads import (
     class_means,
     cosine_scores,
     full_precision,
@@ -23,7 +24,6 @@ from sccan.classification.heads import (
     true_pair_maps,
     ways_of,
 )
-from sccan.classification.methods.patch_method import PatchMethod
 from sccan.episodes.episode import Episode, Features
 
 PUBLISHED_NAMES = NameTable(

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import base_class_ids
-from sccan.classification.clusters import drawn_to_clusters
-from sccan.classification.heads import class_means, euclidean_scores, full_precision, ways_of
 from sccan.classification.methods.way_method import WayMethod
+from sccan.classification.parts.base_tasks import base_class_ids
+from sccan.classification.parts.clusters import drawn_to_clusters
+from sccan.classification.parts.heads import class_means, euclidean_scores, full_precision, ways_of
 from sccan.episodes.episode import Episode, Features
 
 PUBLISHED_NAMES = NameTable([("encoder.module.", "backbone."), ("encoder.", "backbone."), ("pre_fc.0.", "classifier.")])

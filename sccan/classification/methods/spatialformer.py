@@ -13,8 +13,9 @@ from torch import Tensor
 from sccan.attention.spatial_former import SpatialFormerUnit, attended_pairs, paired_attention
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import BaseTasks, PatchOutputs, TaskSettings
-from sccan.classification.heads import (
+from sccan.classification.methods.patch_method import PatchMethod
+from sccan.classification.parts.base_tasks import BaseTasks, PatchOutputs, TaskSettings
+from sccan.classification.parts.heads import (
     TOGETHER,
     class_means,
     cosine_scores,
@@ -24,8 +25,7 @@ from sccan.classification.heads import (
     true_pair_maps,
     ways_of,
 )
-from sccan.classification.methods.patch_method import PatchMethod
-from sccan.classification.novel_task import (
+from sccan.classification.parts.novel_task import (
     FineTuning,
     attended_by_class,
     fine_tuned,

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.clusters import drawn_to_clusters
-from sccan.classification.heads import class_means, cosine_scores, euclidean_scores, full_precision, ways_of
 from sccan.classification.methods.prototypes import pooled
-from sccan.classification.word_learner import FitSettings, WordLearner, fit_word_learner
+from sccan.classification.parts.clusters import drawn_to_clusters
+from sccan.classification.parts.heads import class_means, cosine_scores, euclidean_scores, full_precision, ways_of
+from sccan.classification.words.learner import FitSettings, WordLearner, fit_word_learner
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from sccan.method import Method

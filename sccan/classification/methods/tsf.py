@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from sccan.attention.semantic_filter import SemanticFilter
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.base_tasks import TaskSettings
-from sccan.classification.heads import full_precision
 from sccan.classification.methods.patch_proto import PatchProto
+from sccan.classification.parts.base_tasks import TaskSettings
+from sccan.classification.parts.heads import full_precision
 from sccan.episodes.episode import Features
 
 # The neck stands under three names: in the paper's own code, and twice in that of SpatialFormer.

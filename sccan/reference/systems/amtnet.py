@@ -10,9 +10,9 @@ from torch import Tensor
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import load_strict
-from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.amtnet import HEAD, PUBLISHED_NAMES, AMTNet, AMTNetOutputs, Regularisation
-from sccan.classification.metric_fusion import PUBLISHED_MOMENTUM
+from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
+from sccan.classification.parts.metric_fusion import PUBLISHED_MOMENTUM
 from sccan.episodes.episode import Episode, Features
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (

@@ -20,15 +20,15 @@ from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_strict
 from sccan.episodes.episode import Episode
 from sccan.reference.cases import Case, Runner
-from sccan.segmentation.data.pixel_batch import PixelBatch
-from sccan.segmentation.generalised import MERGES
-from sccan.segmentation.heads import PyramidHead
-from sccan.segmentation.iou import count_labels
+from sccan.segmentation.evaluation.generalised import MERGES
+from sccan.segmentation.evaluation.iou import count_labels
+from sccan.segmentation.evaluation.scoring import on_square
 from sccan.segmentation.methods import bam, pspnet
 from sccan.segmentation.methods.bam import BAM, BAMState
 from sccan.segmentation.methods.pspnet import PSPNet
-from sccan.segmentation.resize import resize
-from sccan.segmentation.scoring import on_square
+from sccan.segmentation.parts.heads import PyramidHead
+from sccan.segmentation.parts.pixel_batch import PixelBatch
+from sccan.segmentation.parts.resize import resize
 
 NO_CLASS = 0
 """Class number of an episode whose class is none of the base learner's."""

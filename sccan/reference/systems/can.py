@@ -15,8 +15,8 @@ import torch
 from sccan.attention.cross_attention import CrossAttentionModule
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.weights import load_strict
-from sccan.classification.data.random_boxes import erasing_box
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.data.transforms.fixed import FixedTransform
+from sccan.classification.data.transforms.random_boxes import erasing_box
 from sccan.classification.methods.can import CAN, PUBLISHED_NAMES
 from sccan.episodes.episode import Features
 from sccan.episodes.ways import EpisodeShape, PublishedEpisode, published_episodes

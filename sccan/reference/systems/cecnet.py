@@ -17,8 +17,8 @@ from sccan.attention.element_connection import (
 )
 from sccan.attention.pairs import apart
 from sccan.backbones.weights import load_strict
-from sccan.classification.heads import map_tokens
 from sccan.classification.methods.cecnet import FILTER_NAMES, PUBLISHED_NAMES, CECNet
+from sccan.classification.parts.heads import map_tokens
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (
     all_pictures,

@@ -15,7 +15,7 @@ from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import load_strict
 from sccan.backbones.wide_resnet import WideResNet
-from sccan.classification.base_tasks import LEARNED_WEIGHTS, BaseLogits, BaseTasks, PatchOutputs, TaskSettings
+from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, BaseLogits, BaseTasks, PatchOutputs, TaskSettings
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.reference.cases import Case

@@ -25,11 +25,11 @@ from sccan.reference.systems.segmentation_data import (
     run_sccan_published_episodes,
     run_sccan_val_resize,
 )
-from sccan.segmentation.heads import ASPP
-from sccan.segmentation.losses import dice_loss
 from sccan.segmentation.methods.sccan import PUBLISHED_NAMES, SCCAN
-from sccan.segmentation.prior import prior_support, softmax_prior
-from sccan.segmentation.resize import resize
+from sccan.segmentation.parts.heads import ASPP
+from sccan.segmentation.parts.losses import dice_loss
+from sccan.segmentation.parts.prior import prior_support, softmax_prior
+from sccan.segmentation.parts.resize import resize
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 

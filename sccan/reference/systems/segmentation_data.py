@@ -23,15 +23,15 @@ from sccan.reference.systems.segmentation_episodes import (
     run_published_episodes,
     run_sccan_published_episodes,
 )
-from sccan.segmentation.data.labels import boxed_mask
-from sccan.segmentation.data.transforms import (
+from sccan.segmentation.data.labels.masks import boxed_mask
+from sccan.segmentation.data.transforms.published import (
     KeepAspect,
     PublishedTransform,
     centre_crop,
     published_test_resize,
     to_tensor,
 )
-from sccan.segmentation.iou import (
+from sccan.segmentation.evaluation.iou import (
     CLASS,
     Counts,
     background_iou,
@@ -43,7 +43,7 @@ from sccan.segmentation.iou import (
     mean_iou,
     pixel_accuracy,
 )
-from sccan.segmentation.scoring import on_square
+from sccan.segmentation.evaluation.scoring import on_square
 
 Values = dict[str, Any]
 

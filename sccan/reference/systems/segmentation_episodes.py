@@ -15,8 +15,10 @@ from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import IGNORE, ClassIndex, FoldLists
 from sccan.reference import tiny_dataset
 from sccan.reference.cases import Case
-from sccan.segmentation.data.datasets import COCO_CLASSES, VOC_CLASSES
-from sccan.segmentation.data.folds import (
+from sccan.segmentation.data.labels.masks import class_mask
+from sccan.segmentation.data.sampling.published_sampler import PublishedPlan, base_seeds
+from sccan.segmentation.data.sets.datasets import COCO_CLASSES, VOC_CLASSES
+from sccan.segmentation.data.sets.folds import (
     Fold,
     base_lists,
     consecutive_folds,
@@ -24,9 +26,7 @@ from sccan.segmentation.data.folds import (
     interleaved_folds,
     novel_lists,
 )
-from sccan.segmentation.data.labels import class_mask
-from sccan.segmentation.data.published_sampler import PublishedPlan, base_seeds
-from sccan.segmentation.data.transforms import KeepAspect
+from sccan.segmentation.data.transforms.published import KeepAspect
 
 Values = dict[str, Any]
 

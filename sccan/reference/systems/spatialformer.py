@@ -10,7 +10,7 @@ from torch import Tensor
 from sccan.attention.spatial_former import SpatialFormerUnit, paired_attention
 from sccan.backbones.weights import load_strict
 from sccan.classification.methods.spatialformer import PUBLISHED_NAMES, TARGET, NovelTask, SpatialFormer
-from sccan.classification.novel_task import FineTuning, novel_probabilities, prototype_weights
+from sccan.classification.parts.novel_task import FineTuning, novel_probabilities, prototype_weights
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (
     all_pictures,

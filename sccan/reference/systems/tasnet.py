@@ -21,14 +21,14 @@ from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import load_strict
 from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
-from sccan.classification.accuracy import mean_and_interval
-from sccan.classification.class_words import cifar_words, class_vectors, mini_words, tiered_words
-from sccan.classification.clusters import drawn_prototypes
-from sccan.classification.data.transforms import FixedTransform
-from sccan.classification.heads import class_means, cosine_scores, euclidean_scores
+from sccan.classification.data.transforms.fixed import FixedTransform
+from sccan.classification.evaluation.accuracy import mean_and_interval
 from sccan.classification.methods.prototypes import unit_pixels
 from sccan.classification.methods.tasnet import PUBLISHED_NAMES, TasNet, TasNetState, concatenated, fused
-from sccan.classification.word_learner import FitSettings, WordLearner, word_loss
+from sccan.classification.parts.clusters import drawn_prototypes
+from sccan.classification.parts.heads import class_means, cosine_scores, euclidean_scores
+from sccan.classification.words.classes import cifar_words, class_vectors, mini_words, tiered_words
+from sccan.classification.words.learner import FitSettings, WordLearner, word_loss
 from sccan.episodes.episode import Features
 from sccan.episodes.shot_major import shot_major_episodes
 from sccan.reference import fill

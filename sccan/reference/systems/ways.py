@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sccan.classification.heads import ways_of
 from sccan.classification.methods.can import CAN, can_losses
 from sccan.classification.methods.dmf import DMF
+from sccan.classification.parts.heads import ways_of
 from sccan.episodes.episode import Episode
 from sccan.reference.cases import Case
 

@@ -23,23 +23,20 @@ from typing import Any
 
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError, nearest
-from sccan.segmentation.data import labelme
-from sccan.segmentation.data.datasets import CLASS_FILES, DATASETS, Dataset, describe
-from sccan.segmentation.data.folds import FOLD_RULES, Fold
-from sccan.segmentation.data.lists import SUFFIXES, Pairs, read_class_names
-from sccan.segmentation.data.prepare.coco_labels import LabelTask, make_label
-from sccan.segmentation.data.prepare.instances import Instances, read_instances
-from sccan.segmentation.data.prepare.record import label_variant
-from sccan.segmentation.data.prepare.work import in_parallel, is_finished
-from sccan.segmentation.data.scan import cache_folder
+from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, LABELME_FOLDERS
+from sccan.files.parallel import in_parallel
+from sccan.segmentation.data.annotations import labelme
+from sccan.segmentation.data.annotations.coco_files import VARIANT, coco_classes, find_coco
+from sccan.segmentation.data.annotations.coco_labels import LabelTask, make_label
+from sccan.segmentation.data.annotations.instances import read_instances
+from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS, is_finished
+from sccan.segmentation.data.sets.datasets import CLASS_FILES, DATASETS, Dataset, describe
+from sccan.segmentation.data.sets.folds import FOLD_RULES, Fold
+from sccan.segmentation.data.sets.lists import SUFFIXES, Pairs, read_class_names
+from sccan.segmentation.data.sets.record import label_variant
+from sccan.segmentation.data.sets.scan import cache_folder
 
 FOLDER = "folder"
-IMAGE_FOLDERS = ("images", "JPEGImages")
-LABEL_FOLDERS = ("labels", "masks", "SegmentationClassAug")
-LABELME_FOLDERS = ("labelme", "annotations", *IMAGE_FOLDERS)
-VARIANT = "layered"
-"""How COCO annotations of one's own are painted: everything, crowds ignored, small objects over large ones."""
-LARGEST_CLASS = 254
 FOLDS_FILE = "folds.txt"
 
 
@@ -234,23 +231,6 @@ def find_labelme(root: Path, images: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def find_coco(root: Path) -> Path:
-    """The one json file of instances.
-
-    Raises InputError: there is none, or there are several.
-    """
-    files = [*sorted(root.glob("*.json")), *sorted((root / "annotations").glob("*.json"))]
-    if not files:
-        raise InputError(
-            f"{root} has pictures but no labels: expected label PNGs in {LABEL_FOLDERS[0]}/, one COCO json, or LabelMe "
-            f"json files in {LABELME_FOLDERS[0]}/"
-        )
-    if len(files) > 1:
-        shown = ", ".join(str(file.relative_to(root)) for file in files[:4])
-        raise InputError(f"{root} has {len(files)} json files ({shown}); keep the one that holds the instances")
-    return files[0]
-
-
 def _from_labelme(
     root: Path, images: dict[str, str], shapes: dict[str, Path], names: Sequence[str], cache: Path, workers: int
 ) -> tuple[Sequence[str], Pairs, str]:
@@ -286,18 +266,6 @@ def _from_coco(
         pass
     labels = {task.target.stem: str(task.target.resolve()) for task in tasks}
     return classes, _matched(images, labels, f"an annotation in {source}"), f"COCO annotations, {VARIANT}"
-
-
-def coco_classes(instances: Instances, names: Sequence[str]) -> tuple[dict[int, int], Sequence[str]]:
-    """Category id -> class number, and the class names: the given ones, or all categories by their ids."""
-    if not names:
-        ranked = {category: number for number, category in enumerate(instances.categories, start=1)}
-        return ranked, list(instances.categories.values())
-    ids = {name: category for category, name in instances.categories.items()}
-    unknown = next((name for name in names if name not in ids), None)
-    if unknown is not None:
-        raise InputError(f"class {unknown!r} is no category of {instances.path}{nearest(unknown, ids)}")
-    return {ids[name]: number for number, name in enumerate(names, start=1)}, names
 
 
 def _class_file(root: Path, given: str) -> tuple[str, ...]:

@@ -19,14 +19,14 @@ from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from sccan.method import Method
 from sccan.pointwise import PointwiseConv2d
-from sccan.segmentation.gram import gram_matrix, scene_difference
-from sccan.segmentation.heads import DENSE_HEAD_NAMES, DenseHead
-from sccan.segmentation.losses import pixel_cross_entropy
 from sccan.segmentation.methods.pspnet import STEM_NAMES
-from sccan.segmentation.prior import PriorSupport, foreground_only, max_cosine_prior, prior_support
-from sccan.segmentation.prototypes import masked_average_pooling
-from sccan.segmentation.resize import resize
-from sccan.segmentation.working_features import down_projection, merge, merged_stages
+from sccan.segmentation.parts.gram import gram_matrix, scene_difference
+from sccan.segmentation.parts.heads import DENSE_HEAD_NAMES, DenseHead
+from sccan.segmentation.parts.losses import pixel_cross_entropy
+from sccan.segmentation.parts.prior import PriorSupport, foreground_only, max_cosine_prior, prior_support
+from sccan.segmentation.parts.prototypes import masked_average_pooling
+from sccan.segmentation.parts.resize import resize
+from sccan.segmentation.parts.working_features import down_projection, merge, merged_stages
 
 # Beginnings of parameter names in published checkpoints, and ours; what is not listed is the same.
 PUBLISHED_NAMES = NameTable(

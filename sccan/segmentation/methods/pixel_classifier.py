@@ -8,9 +8,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sccan.backbones.stage import Backbone
-from sccan.segmentation.data.pixel_batch import PixelBatch
-from sccan.segmentation.losses import pixel_cross_entropy
-from sccan.segmentation.resize import resize
+from sccan.segmentation.parts.losses import pixel_cross_entropy
+from sccan.segmentation.parts.pixel_batch import PixelBatch
+from sccan.segmentation.parts.resize import resize
 
 
 class PixelClassifier(nn.Module):

@@ -8,8 +8,8 @@ from torch import nn
 
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.segmentation.heads import PyramidHead
 from sccan.segmentation.methods.pixel_classifier import PixelClassifier
+from sccan.segmentation.parts.heads import PyramidHead
 
 STEM_NAMES = tuple(
     (f"layer0.{3 * number + step}.", f"backbone.{kind}{number + 1}.")

@@ -17,12 +17,12 @@ from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
 from sccan.pointwise import PointwiseConv2d
-from sccan.segmentation.heads import DENSE_HEAD_NAMES, DenseHead
-from sccan.segmentation.losses import dice_loss
-from sccan.segmentation.prior import PriorSupport, prior_support, softmax_prior
-from sccan.segmentation.prototypes import masked_average_pooling
-from sccan.segmentation.resize import resize
-from sccan.segmentation.working_features import down_projection, merge, merged_stages
+from sccan.segmentation.parts.heads import DENSE_HEAD_NAMES, DenseHead
+from sccan.segmentation.parts.losses import dice_loss
+from sccan.segmentation.parts.prior import PriorSupport, prior_support, softmax_prior
+from sccan.segmentation.parts.prototypes import masked_average_pooling
+from sccan.segmentation.parts.resize import resize
+from sccan.segmentation.parts.working_features import down_projection, merge, merged_stages
 
 _BLOCK = ("transformer.layers.0.blocks.{}.", "transformer.blocks.{}.")
 _ATTENTION = {"attn_q.": "query_attention.", "attn_s.": "support_attention."}

@@ -9,9 +9,9 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from sccan.classification.data.augmentation import BOX, COLOURS, ERASED, FLIPPED, Augmentation
-from sccan.classification.data.colour_jitter import MILLION, ORDERS
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.data.transforms.augmentation import BOX, COLOURS, ERASED, FLIPPED, Augmentation
+from sccan.classification.data.transforms.colour_jitter import MILLION, ORDERS
+from sccan.classification.data.transforms.fixed import FixedTransform
 
 ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 

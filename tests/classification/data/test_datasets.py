@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sccan.classification.data.class_lists import class_list
 from sccan.classification.data.datasets import Source, find_form, open_splits, require_split
-from sccan.classification.data.pictures import SPLITS, ArrayPictures, EncodedPictures
+from sccan.classification.data.formats.prepared import read_prepared, write_prepared
 from sccan.classification.data.prepare import prepare, recognise
-from sccan.classification.data.prepared import read_prepared, write_prepared
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.data.splits.class_lists import class_list
+from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures
+from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.errors import InputError
-from tests.classification.data.test_file_formats import put, value_of
+from tests.classification.data.formats.test_trees import put, value_of
 from tests.classification.made_up import made_up_pictures
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from sccan.classification.data.augmentation import Augmentation
 from sccan.classification.data.episodes import (
     ClassificationSource,
     TrainingEpisodes,
@@ -16,8 +15,9 @@ from sccan.classification.data.episodes import (
     score_accuracy,
     way_labels,
 )
-from sccan.classification.data.file_formats import read_class_folder
-from sccan.classification.data.transforms import FixedTransform
+from sccan.classification.data.formats.trees import read_class_folder
+from sccan.classification.data.transforms.augmentation import Augmentation
+from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.episodes.ways import EpisodeShape, WayPlan
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_pictures, noise_picture, small_can

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sccan.classification.base_tasks import PatchOutputs
-from sccan.classification.heads import class_means, one_hot
 from sccan.classification.methods.amtnet import AMTNet, AMTNetOutputs
 from sccan.classification.methods.can import CAN
 from sccan.classification.methods.cecnet import CECNet
 from sccan.classification.methods.spatialformer import TARGET, SpatialFormer
-from sccan.classification.metric_fusion import AdaptiveMetrics, MetricScores, RelationNetwork
+from sccan.classification.parts.base_tasks import PatchOutputs
+from sccan.classification.parts.heads import class_means, one_hot
+from sccan.classification.parts.metric_fusion import AdaptiveMetrics, MetricScores, RelationNetwork
 from sccan.episodes.episode import Episode, Features
 from tests.attention.plain_cross_attention import correlation_attention
 from tests.attention.plain_pairs import attended_pairs, clusters, connected_pairs, cosines, normed, pair_copies

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.weights import load_strict, load_weights
-from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.amtnet import PUBLISHED_NAMES, AMTNet, Regularisation
+from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
 from tests.classification.methods.plain_heads import amtnet_outputs

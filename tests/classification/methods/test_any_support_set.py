@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sccan.build.classification import build_classifier
+from sccan.builders.classification.data import build_classifier
 from sccan.config import load_config
 from sccan.episodes.episode import Features
 from sccan.method import Method

@@ -9,9 +9,9 @@ import torch
 from sccan.attention.element_connection import CLUSTERS, one_to_many
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.weights import load_strict, load_weights
-from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.cecnet import PUBLISHED_NAMES, CECNet
-from sccan.classification.novel_task import FineTuning
+from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
+from sccan.classification.parts.novel_task import FineTuning
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
 from tests.classification.methods.plain_heads import cecnet_pairs, pair_scores, training_outputs

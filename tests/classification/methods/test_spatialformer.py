@@ -9,9 +9,9 @@ import torch
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.weights import load_strict, load_weights
-from sccan.classification.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.methods.spatialformer import PUBLISHED_NAMES, NovelTask, SpatialFormer
-from sccan.classification.novel_task import FineTuning
+from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
+from sccan.classification.parts.novel_task import FineTuning
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode

@@ -10,7 +10,7 @@ from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.weights import load_weights
 from sccan.classification.methods import tasnet
 from sccan.classification.methods.tasnet import PUBLISHED_NAMES, TasNet, concatenated, fused
-from sccan.classification.word_learner import FitSettings, WordLearner
+from sccan.classification.words.learner import FitSettings, WordLearner
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
-from sccan.segmentation.data.datasets import describe
-from sccan.segmentation.data.files import read_label
+from sccan.files.decoding import read_label
 from sccan.segmentation.data.folder import FolderDataset, open_dataset, open_folder, read_folds
-from sccan.segmentation.data.scan import build_index
+from sccan.segmentation.data.sets.datasets import describe
+from sccan.segmentation.data.sets.scan import build_index
 
 HEIGHT, WIDTH = 60, 80
 BOXES = {  # picture -> class and box (left, top, right, bottom), both ends of a box being pixels of it

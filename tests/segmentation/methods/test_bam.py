@@ -16,11 +16,11 @@ from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_weights
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
-from sccan.segmentation.gram import gram_matrix
-from sccan.segmentation.heads import PyramidHead
-from sccan.segmentation.losses import pixel_cross_entropy
 from sccan.segmentation.methods import bam
 from sccan.segmentation.methods.bam import BAM, PUBLISHED_NAMES, BAMOutputs, Ensemble, ShotWeights
+from sccan.segmentation.parts.gram import gram_matrix
+from sccan.segmentation.parts.heads import PyramidHead
+from sccan.segmentation.parts.losses import pixel_cross_entropy
 from tests.segmentation.methods.episodes import one_query
 
 B, K, Q = 2, 3, 2

@@ -6,8 +6,8 @@ from torch import nn
 
 from sccan.backbones.small import SmallResNet
 from sccan.errors import InputError
-from sccan.segmentation.losses import pixel_cross_entropy
 from sccan.segmentation.methods.pixel_classifier import PixelBatch, PixelClassifier
+from sccan.segmentation.parts.losses import pixel_cross_entropy
 
 
 def _batch() -> PixelBatch:

@@ -11,10 +11,10 @@ from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_strict, load_weights
-from sccan.build.pretrained import load_backbone
+from sccan.builders.pretrained import load_backbone
 from sccan.errors import InputError
-from sccan.segmentation.data.pixel_batch import PixelBatch
 from sccan.segmentation.methods.pspnet import PUBLISHED_NAMES, PSPNet
+from sccan.segmentation.parts.pixel_batch import PixelBatch
 
 CASES = Path(__file__).parents[2] / "reference" / "cases" / "bam"
 

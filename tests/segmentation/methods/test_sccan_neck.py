@@ -7,7 +7,7 @@ from torch import nn
 from sccan.attention.element_connection import CLUSTERS, ElementFilter
 from sccan.attention.semantic_filter import SemanticFilter
 from sccan.backbones.small import SmallResNet
-from sccan.build.models import build_base_learner, build_method
+from sccan.builders.segmentation.models import build_base_learner, build_method
 from sccan.config import load_config
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError

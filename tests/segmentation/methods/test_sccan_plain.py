@@ -16,8 +16,8 @@ from sccan.engine.folded import folded_backbones
 from sccan.episodes.episode import Episode, Features
 from sccan.pointwise import PointwiseConv2d, TokenLinear
 from sccan.segmentation.methods.sccan import SCCAN
-from sccan.segmentation.prior import prior_support
-from sccan.segmentation.resize import resize
+from sccan.segmentation.parts.prior import prior_support
+from sccan.segmentation.parts.resize import resize
 from tests.segmentation.methods.kept_memory import kept_bytes
 from tests.segmentation.methods.plain_sccan import made_up_episode
 

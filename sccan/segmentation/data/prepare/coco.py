@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccan.errors import InputError
-from sccan.report.files import write_text_atomically
-from sccan.segmentation.data.datasets import COCO_CATEGORY_IDS, COCO_CLASSES
-from sccan.segmentation.data.lists import Pairs
-from sccan.segmentation.data.prepare import record
-from sccan.segmentation.data.prepare.archives import unpack
-from sccan.segmentation.data.prepare.coco_labels import LabelTask, make_label
-from sccan.segmentation.data.prepare.download import COCO_2014, Archive
-from sccan.segmentation.data.prepare.instances import Instances, Picture, read_instances
+from sccan.files.alone import alone_in
+from sccan.files.archives import unpack
+from sccan.files.download import COCO_2014, Archive
+from sccan.files.parallel import in_parallel
+from sccan.files.writing import write_text_atomically
+from sccan.segmentation.data.annotations.coco_labels import LabelTask, make_label
+from sccan.segmentation.data.annotations.instances import Instances, Picture, read_instances
+from sccan.segmentation.data.labels.raw_png import is_finished
 from sccan.segmentation.data.prepare.lists import pair_lines
 from sccan.segmentation.data.prepare.sources import locate, take_files
-from sccan.segmentation.data.prepare.work import alone_in, in_parallel, is_finished
+from sccan.segmentation.data.sets import record
+from sccan.segmentation.data.sets.datasets import COCO_CATEGORY_IDS, COCO_CLASSES
+from sccan.segmentation.data.sets.lists import Pairs
 
 PARTS = ("train", "val")
 CLASS_NUMBERS = {category: number for number, category in enumerate(COCO_CATEGORY_IDS, start=1)}

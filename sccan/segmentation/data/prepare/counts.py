@@ -15,7 +15,7 @@ from typing import Any
 
 from sccan.episodes.index import ClassIndex, FoldLists
 from sccan.report.tables import Table, count_column, text_column
-from sccan.segmentation.data.folds import Fold, base_lists, novel_lists
+from sccan.segmentation.data.sets.folds import Fold, base_lists, novel_lists
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccan.episodes.index import ClassIndex
-from sccan.segmentation.data.datasets import Dataset
-from sccan.segmentation.data.folds import base_lists, novel_lists
-from sccan.segmentation.data.lists import read_list
 from sccan.segmentation.data.prepare.counts import Count, compare_counts
 from sccan.segmentation.data.prepare.lists import write_fold_lists
-from sccan.segmentation.data.scan import build_index
+from sccan.segmentation.data.sets.datasets import Dataset
+from sccan.segmentation.data.sets.folds import base_lists, novel_lists
+from sccan.segmentation.data.sets.lists import read_list
+from sccan.segmentation.data.sets.scan import build_index
 
 FOLD_LISTS = "fss_list"
 """Folder of fold lists beside the source lists, named as in published code."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.segmentation.data.files import read_label
+from sccan.files.decoding import read_label
+from sccan.files.parallel import in_parallel
+from sccan.segmentation.data.annotations.coco_labels import VARIANTS, LabelVariant, paint
+from sccan.segmentation.data.annotations.instances import Instances, Picture, annotations_of
 from sccan.segmentation.data.prepare.coco import CLASS_NUMBERS
-from sccan.segmentation.data.prepare.coco_labels import VARIANTS, LabelVariant, paint
-from sccan.segmentation.data.prepare.instances import Instances, Picture, annotations_of
-from sccan.segmentation.data.prepare.work import in_parallel
 
 COMPATIBLE = VARIANTS["compatible"]
 CHAIN: tuple[tuple[str, str, LabelVariant], ...] = (

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sccan.episodes.index import ClassIndex, FoldLists
 from sccan.errors import InputError
-from sccan.report.files import write_text_atomically
-from sccan.segmentation.data.lists import Pairs, below_root, read_repeated_list
+from sccan.files.writing import write_text_atomically
+from sccan.segmentation.data.sets.lists import Pairs, below_root, read_repeated_list
 
 HSNET_LINE = re.compile(r"(?P<name>.+)__(?P<number>\d+)")
 ClassLists = dict[int, Pairs]

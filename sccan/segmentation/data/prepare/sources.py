@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sccan.errors import InputError
-from sccan.report.files import written_beside
-from sccan.segmentation.data.prepare.archives import is_archive
-from sccan.segmentation.data.prepare.download import Archive, fetch
+from sccan.files.archives import is_archive
+from sccan.files.download import Archive, fetch
+from sccan.files.writing import written_beside
 
 DOWNLOADS = "downloads"
 """Folder below the data root where archives are looked for and downloaded to."""

@@ -22,16 +22,18 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.report.files import write_text_atomically
-from sccan.segmentation.data.datasets import VOC_CLASSES
-from sccan.segmentation.data.files import read_label
-from sccan.segmentation.data.lists import IMAGE_FOLDER, LABEL_FOLDER, Pairs
-from sccan.segmentation.data.prepare import record
-from sccan.segmentation.data.prepare.archives import unpack
-from sccan.segmentation.data.prepare.download import SBD, VOC_2012, Archive
+from sccan.files.alone import alone_in
+from sccan.files.archives import unpack
+from sccan.files.decoding import read_label
+from sccan.files.download import SBD, VOC_2012, Archive
+from sccan.files.parallel import in_parallel
+from sccan.files.writing import write_text_atomically
+from sccan.segmentation.data.labels.raw_png import is_finished, write_label
 from sccan.segmentation.data.prepare.lists import pair_lines, read_names
 from sccan.segmentation.data.prepare.sources import locate, take_files
-from sccan.segmentation.data.prepare.work import alone_in, in_parallel, is_finished, write_label
+from sccan.segmentation.data.sets import record
+from sccan.segmentation.data.sets.datasets import VOC_CLASSES
+from sccan.segmentation.data.sets.lists import IMAGE_FOLDER, LABEL_FOLDER, Pairs
 
 VOC_LABELS = "SegmentationClass"
 VOC_SPLITS = "ImageSets/Segmentation"

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from sccan.segmentation.data.datasets import COCO_CATEGORY_IDS, COCO_CLASSES
+from sccan.segmentation.data.sets.datasets import COCO_CATEGORY_IDS, COCO_CLASSES
 
 VOC_TRAIN = ("2007_000032", "2007_000039", "2008_000008", "2008_000015")
 VOC_VAL = ("2007_000033", "2007_000042", "2007_000061")

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.segmentation.data.lists import read_list
+from sccan.files.parallel import FEW
+from sccan.segmentation.data.annotations.coco_labels import VARIANTS, paint
 from sccan.segmentation.data.prepare.coco import Sources, prepare_coco
-from sccan.segmentation.data.prepare.coco_labels import VARIANTS, paint
-from sccan.segmentation.data.prepare.record import FILE, label_variant, read_records
-from sccan.segmentation.data.prepare.work import FEW
+from sccan.segmentation.data.sets.lists import read_list
+from sccan.segmentation.data.sets.record import FILE, label_variant, read_records
 from tests.segmentation.data.prepare.made_up import coco_archives, coco_instances, unpack_into
 
 CATEGORY_IDS = [

@@ -8,8 +8,6 @@ import pytest
 
 from sccan.episodes.index import ClassIndex
 from sccan.reference import tiny_dataset
-from sccan.segmentation.data.folds import consecutive_folds
-from sccan.segmentation.data.lists import read_list
 from sccan.segmentation.data.prepare import counts as module
 from sccan.segmentation.data.prepare.counts import (
     Count,
@@ -20,7 +18,9 @@ from sccan.segmentation.data.prepare.counts import (
     published_list_length,
     verdict,
 )
-from sccan.segmentation.data.scan import build_index
+from sccan.segmentation.data.sets.folds import consecutive_folds
+from sccan.segmentation.data.sets.lists import read_list
+from sccan.segmentation.data.sets.scan import build_index
 
 
 def test_the_shipped_facts_add_up() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
+from sccan.segmentation.data.annotations.coco_labels import paint
+from sccan.segmentation.data.annotations.instances import Instances, annotations_of, read_instances
+from sccan.segmentation.data.labels.raw_png import write_label
 from sccan.segmentation.data.prepare.coco import CLASS_NUMBERS
-from sccan.segmentation.data.prepare.coco_labels import paint
 from sccan.segmentation.data.prepare.identify import CHAIN, compare_labels, effect_names
-from sccan.segmentation.data.prepare.instances import Instances, annotations_of, read_instances
-from sccan.segmentation.data.prepare.work import write_label
 from tests.segmentation.data.prepare.made_up import annotation, square
 
 RUN = {"counts": [0, 60 * 10, 60 * 70], "size": [60, 80]}  # the ten leftmost columns

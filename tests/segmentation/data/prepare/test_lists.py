@@ -10,8 +10,6 @@ import pytest
 
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError
-from sccan.segmentation.data.folds import consecutive_folds, novel_lists
-from sccan.segmentation.data.lists import read_list
 from sccan.segmentation.data.prepare.lists import (
     compare_with_fold,
     hsnet_items,
@@ -21,6 +19,8 @@ from sccan.segmentation.data.prepare.lists import (
     read_hsnet_list,
     write_fold_lists,
 )
+from sccan.segmentation.data.sets.folds import consecutive_folds, novel_lists
+from sccan.segmentation.data.sets.lists import read_list
 
 PAIR = ("JPEGImages/2008_000008.jpg", "SegmentationClassAug/2008_000008.png")
 

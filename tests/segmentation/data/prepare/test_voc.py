@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.segmentation.data.lists import read_list
-from sccan.segmentation.data.prepare.record import label_variant
 from sccan.segmentation.data.prepare.voc import CONVERTED, VARIANT, Sources, prepare_pascal, read_mat_label
+from sccan.segmentation.data.sets.lists import read_list
+from sccan.segmentation.data.sets.record import label_variant
 from tests.segmentation.data.prepare import made_up
 from tests.segmentation.data.prepare.made_up import SBD_TRAIN, SBD_VAL, VOC_TRAIN, VOC_VAL, label_of
 

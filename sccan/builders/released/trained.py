@@ -1,0 +1,77 @@
+"""A trained few-shot method from a run folder or a single file, ours or published; no config is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from sccan.builders.checkpoints import digest
+from sccan.builders.released.checkpoint import CONFIG, read_released
+from sccan.builders.released.systems import TITLES
+from sccan.builders.segmentation.models import BASE_LEARNERS
+from sccan.errors import InputError
+from sccan.method import Method
+
+EXPECTED = "expected a run folder, a .safetensors file of ours, or a published .pth file"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A few-shot method that is ready to be used.
+
+    Attributes:
+        cfg: its settings.
+        method: with its weights, in evaluation mode, on the CPU.
+        path: file of the weights.
+        digest: of that file.
+        is_classifier: whether it tells pictures apart; else it segments.
+        note: what it is, and what had to be assumed, in one line.
+    """
+
+    cfg: CfgNode
+    method: Method
+    path: Path
+    digest: str
+    is_classifier: bool
+    note: str
+
+
+def load_trained(source: str | Path, opts: Sequence[str] = ()) -> Trained:
+    """Loads what `source` names.
+
+    Args:
+        source: a run folder; a ``.safetensors`` file of ours; a published checkpoint.
+        opts: KEY VALUE pairs that replace settings.
+
+    Raises InputError: it is something else (the line says what), is cut short, or does not fit its settings.
+    """
+    path = Path(source)
+    if path.is_dir():
+        _require_run(path)
+    elif not path.is_file():
+        raise InputError(f"there is no model {path}; {EXPECTED}")
+    elif path.suffix in (".yaml", ".yml"):
+        raise InputError(f"{path} is a config, not a model; name the run folder that training with it made")
+    released = read_released(path, opts=opts)
+    if released.system in BASE_LEARNERS:
+        raise InputError(
+            f"{path} is no few-shot method ({TITLES[released.system]}): it knows only the classes it was trained on; "
+            "give one, such as that which was trained on top of it"
+        )
+    method = released.build()
+    assert isinstance(method, Method)
+    return Trained(released.cfg, method, released.path, digest(released.path), released.is_classifier, released.note)
+
+
+def _require_run(folder: Path) -> None:
+    """Raises InputError: the folder is no run's."""
+    if (folder / CONFIG).is_file():
+        return
+    found = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    shown = ", ".join(found[:3]) + (" ..." if len(found) > 3 else "") if found else "nothing"
+    inside = next((name for name in found if (folder / name / CONFIG).is_file()), None)
+    hint = f"; did you mean {folder / inside}?" if inside else f"; {EXPECTED}"
+    raise InputError(f"{folder} is no run folder: it holds {shown}, and no {CONFIG}{hint}")

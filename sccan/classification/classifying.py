@@ -1,0 +1,69 @@
+"""Pictures told apart from a few examples of every class: any number of classes, unequal numbers of examples.
+
+Letters: S support pictures, Q pictures to classify, N classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sccan.classification.data.transforms.fixed import FixedTransform
+from sccan.episodes.episode import Features
+from sccan.episodes.stacking import batched, joined
+from sccan.method import Method
+
+NONE = "none of these"
+
+
+@dataclass(frozen=True)
+class Classifying:
+    """A few-shot classification method applied to pictures.
+
+    Attributes:
+        method: trained, in evaluation mode, on `device`.
+        transform: the preprocessing that it was trained with.
+        device: where the method is.
+        autocast: gives the context in which the network runs, for lower precision.
+    """
+
+    method: Method
+    transform: FixedTransform
+    device: torch.device
+    autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+
+    def condition(self, examples: Iterable[np.ndarray], labels: Sequence[int], *, batch: int = 1) -> Any:
+        """What the method keeps of the classes.
+
+        Args:
+            examples: S pictures, RGB uint8 [h, w, 3].
+            labels: their classes, counted from 0.
+            batch: pictures encoded together.
+        """
+        known = joined([self.encode(group) for group in batched(examples, batch)]).view(1, len(labels))
+        with torch.no_grad(), self.autocast():
+            return self.method.condition(known, torch.tensor([list(labels)], device=self.device))
+
+    def encode(self, images: Sequence[np.ndarray]) -> Features:
+        """Features of pictures of any size, with the leading dimension [n]."""
+        inputs = torch.stack([self.transform(image) for image in images]).to(self.device)
+        with torch.no_grad(), self.autocast():
+            return self.method.encode(inputs)
+
+    def probabilities(self, features: Features, state: Any) -> Tensor:
+        """Softmax of the method's scores, float32 [Q, N] on the CPU.
+
+        Args:
+            features: of the Q pictures, which the method sees together (transductive ones learn from all of them).
+            state: of `condition`.
+        """
+        count = len(next(iter(features.maps.values())))
+        with torch.no_grad(), self.autocast():
+            scores = self.method.predict(features.view(1, count), state)[0].float()
+        return scores.softmax(-1).cpu()

@@ -1,0 +1,1 @@
+"""The pictures of a split, and which classes a split has."""

@@ -1,0 +1,1 @@
+"""From stored pictures to the network's input."""

@@ -1,0 +1,1 @@
+"""How classification is measured."""

@@ -1,0 +1,1 @@
+"""What classification methods are made of."""

@@ -1,0 +1,1 @@
+"""Words of classes: their vectors, and the map that is learned to them."""

@@ -1,0 +1,1 @@
+"""Files of users and of ours: what they are, how they are read, and how they are written."""

@@ -1,0 +1,185 @@
+"""Unpacking tar and zip archives from outside: nothing lands beside its folder, and nothing half-written stays.
+
+An archive is walked through before anything is written, and refused as a whole if one of its members is absolute,
+leads upwards or is a link or a device: no official archive of these data sets has such members.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import lzma
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from sccan.errors import InputError
+from sccan.files.writing import written_beside
+
+DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
+    RuntimeError,  # zipfile: encrypted, or compressed in a way it does not know
+)
+"""What the standard library raises for archives that are cut off, altered, encrypted or of an unknown kind."""
+TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+SPARE = 64 << 20
+"""Bytes that stay free on the disk."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file within an archive: its name, its size in bytes, and what it is if it is neither file nor folder."""
+
+    name: str
+    size: int
+    is_folder: bool
+    oddity: str = ""
+
+
+class Reader(ABC):
+    """An open archive."""
+
+    @abstractmethod
+    def members(self) -> Iterator[Member]:
+        """Every member, in the order of the archive."""
+
+    @abstractmethod
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Name and content of the wanted files, in the order of the archive; each is read before the next."""
+
+
+class TarReader(Reader):
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self.archive = archive
+
+    def members(self) -> Iterator[Member]:
+        for info in self.archive:
+            oddity = "" if info.isfile() or info.isdir() else "a link" if info.issym() or info.islnk() else "a device"
+            yield Member(info.name, info.size, info.isdir(), oddity)
+
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        for info in self.archive:
+            stream = self.archive.extractfile(info) if info.isfile() and info.name in wanted else None
+            if stream is not None:
+                yield info.name, stream
+
+
+class ZipReader(Reader):
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+
+    def members(self) -> Iterator[Member]:
+        for info in self.archive.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on Unix
+            usual = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            oddity = "" if usual else "a link" if kind == stat.S_IFLNK else "a device"
+            yield Member(info.filename, info.file_size, info.is_dir(), oddity)
+
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        for info in self.archive.infolist():
+            if not info.is_dir() and info.filename in wanted:
+                with self.archive.open(info) as stream:
+                    yield info.filename, stream
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive we can unpack."""
+    return path.name.lower().endswith((*TAR_SUFFIXES, ".zip"))
+
+
+def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> list[Path]:
+    """Unpacks chosen members; files that are there with the right size stay, so a killed run continues.
+
+    Args:
+        archive: tar (plain or compressed) or zip file.
+        folder: where everything goes.
+        place: member name -> path below `folder`, or None to leave the member out.
+
+    Returns:
+        The files that the chosen members stand for, those that were there included.
+
+    Raises InputError: the archive is damaged, has a member that would land elsewhere or is no plain file, or the disk
+        is too small.
+    """
+    try:
+        with _open(archive) as reader:
+            chosen = _choose(archive, reader, place)
+        targets = {name: folder / target for name, (target, _) in chosen.items()}
+        missing = {name for name, (_, size) in chosen.items() if not _has_size(targets[name], size)}
+        _require_space(archive, folder, sum(chosen[name][1] for name in missing))
+        with _open(archive) as reader, tqdm(total=len(chosen), desc=f"unpacking {archive.name}", disable=None) as bar:
+            bar.update(len(chosen) - len(missing))
+            left = set(missing)
+            for name, stream in reader.contents(missing) if missing else ():
+                with written_beside(targets[name], durable=False) as beside, beside.open("wb") as output:
+                    shutil.copyfileobj(stream, output, 1 << 20)
+                left.discard(name)
+                bar.update()
+                if not left:
+                    break
+    except DAMAGED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{archive} cannot be unpacked: {reason}; it is damaged or no archive: fetch it again"
+        ) from error
+    return list(targets.values())
+
+
+@contextlib.contextmanager
+def _open(archive: Path) -> Iterator[Reader]:
+    try:
+        if archive.name.lower().endswith(".zip"):
+            with zipfile.ZipFile(archive) as opened:
+                yield ZipReader(opened)
+        else:
+            with tarfile.open(archive) as opened_tar:
+                yield TarReader(opened_tar)
+    except FileNotFoundError as error:
+        raise InputError(f"archive {archive} does not exist; check its path") from error
+
+
+def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -> dict[str, tuple[str, int]]:
+    """Member name -> (path below the folder, bytes) of the members to unpack, after looking at all of them."""
+    chosen: dict[str, tuple[str, int]] = {}
+    for member in reader.members():
+        oddity = member.oddity or _leads_out(member.name)
+        if oddity:
+            raise InputError(
+                f"{archive} holds {member.name!r}, which is {oddity}; nothing was unpacked: fetch the official archive"
+            )
+        target = None if member.is_folder else place(member.name)
+        if target is not None:
+            chosen[member.name] = target, member.size
+    return chosen
+
+
+def _leads_out(name: str) -> str:
+    """Why a member's name is refused, or nothing."""
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or re.match(r"[A-Za-z]:", plain):
+        return "an absolute path"
+    return "a path that leads upwards" if ".." in plain.split("/") else ""
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _require_space(archive: Path, folder: Path, needed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE and needed:
+        raise InputError(
+            f"unpacking {archive.name} needs {needed / 1e9:.2f} GB, but {free / 1e9:.2f} GB are free at {folder}; free "
+            "some space or choose another --root"
+        )

@@ -1,0 +1,1 @@
+"""Formats of annotations, and the label images they become."""

@@ -1,0 +1,1 @@
+"""Label images: masks out of them, their palette, their files."""

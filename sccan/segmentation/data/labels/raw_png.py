@@ -1,0 +1,41 @@
+"""Label images as raw-index PNGs: written whole, and told apart from what a killed run left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sccan.files.writing import written_beside
+
+PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+GREY_8_BIT = b"\x08\x00"
+"""Bit depth and colour type in the header of a raw-index PNG."""
+LARGEST_CLASS = 254
+
+
+def write_label(path: Path, label: np.ndarray) -> None:
+    """Writes class numbers, uint8 [H, W], as a raw-index grey PNG, whole or not at all.
+
+    Raises InputError: the file cannot be written.
+    """
+    encoded = cv2.imencode(".png", label)[1]
+    with written_beside(path, durable=False) as beside:
+        beside.write_bytes(encoded.tobytes())
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a label image of an earlier run is there, complete to its last bytes, as raw-index grey.
+
+    The check of the end matters after a power cut, which may leave empty or shortened files under final names.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(26)
+            stream.seek(-len(PNG_TAIL), os.SEEK_END)
+            return head.startswith(PNG_HEAD) and head[24:26] == GREY_8_BIT and stream.read() == PNG_TAIL
+    except OSError:
+        return False

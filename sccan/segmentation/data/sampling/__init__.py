@@ -1,0 +1,1 @@
+"""Episodes and batches: which pictures, in which order."""

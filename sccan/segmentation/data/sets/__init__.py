@@ -1,0 +1,1 @@
+"""Which data sets there are: their lists, folds and indexes."""

@@ -1,0 +1,1 @@
+"""From pictures and label images to the network's input."""

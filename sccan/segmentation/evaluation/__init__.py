@@ -1,0 +1,1 @@
+"""How segmentation is measured: counts, scores, protocols, baselines."""

@@ -1,0 +1,250 @@
+"""One's own pictures: classes conditioned once on their examples, then found in any number of pictures.
+
+Every class is an episode of its own; the classes of a picture meet in one label map. Maps come back at the picture's
+own size, exactly on its pixels. Letters: N classes, K shots, Q pictures or tiles, T side of the network's input, h w
+picture size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sccan.episodes.episode import Features
+from sccan.episodes.stacking import batched, joined
+from sccan.errors import InputError
+from sccan.method import Method
+from sccan.segmentation.data.labels.masks import class_mask
+from sccan.segmentation.data.transforms.published import FixedTransform
+from sccan.segmentation.evaluation.scoring import ContentOnLabel
+from sccan.segmentation.evaluation.shot_vote import VotingMethod
+from sccan.segmentation.finding.absence import ClassLikeness, class_likeness, foreground_sums
+from sccan.segmentation.finding.tiles import tiles
+from sccan.segmentation.methods.bam import BAM
+
+WINS = 0.5
+"""Probability above which a class wins over the background."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """An annotated picture.
+
+    Attributes:
+        name: what it is called in messages.
+        image: RGB uint8, [h, w, 3].
+        label: 0 background, 1 .. N classes, 255 ignored, uint8 [h, w].
+    """
+
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassState:
+    """A class that has seen its examples.
+
+    Attributes:
+        method: what predicts (shots may vote).
+        state: what it keeps of the examples.
+        likeness: how a region must look to be of this class.
+    """
+
+    method: Method
+    state: Any
+    likeness: ClassLikeness
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found in a picture.
+
+    Attributes:
+        maps: probability of every class at every pixel, float32 [N, h, w].
+        absent: of every class, whether what was marked is too unlike its examples, [N].
+    """
+
+    maps: np.ndarray
+    absent: tuple[bool, ...]
+
+
+class Segmenting:
+    """A few-shot method applied to pictures of any size.
+
+    Attributes:
+        method: trained, in evaluation mode, on `device`.
+        transform: from a picture to the network's input, and what part of that it fills.
+        device: where the method is.
+        autocast: gives the context in which the network runs, for lower precision.
+        batch: pictures or tiles predicted together.
+        tile: side of the tiles that larger pictures are cut into, in pixels; 0: never.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        transform: FixedTransform,
+        *,
+        device: torch.device,
+        autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+        batch: int = 4,
+        tile: int = 0,
+    ) -> None:
+        """Raises InputError: a tile too small to hold anything, or an empty batch."""
+        if tile and tile < 32:
+            raise InputError(f"tiles of {tile} pixels are too small; give at least 32, or 0 for none")
+        if batch < 1:
+            raise InputError(f"a batch of {batch} pictures is none; give at least 1")
+        self.method, self.transform, self.device = method, transform, device
+        self.autocast, self.batch, self.tile = autocast, batch, tile
+
+    def condition(self, shots: Sequence[Shot], class_names: Sequence[str]) -> list[ClassState]:
+        """Every class conditioned on the shots that show it; each picture is encoded once.
+
+        Raises InputError: no shot shows a class, or so little of it that nothing is left at the network's size.
+        """
+        features = [self._encode([shot.image]) for shot in shots]
+        labels = [self.transform.label(shot.label) for shot in shots]
+        states = []
+        for number, name in enumerate(class_names, 1):
+            own = [place for place, shot in enumerate(shots) if (shot.label == number).any()]
+            if not own:
+                raise InputError(f"no example shows {name!r}; mark it in at least one picture")
+            masks = [class_mask(labels[place], number) for place in own]
+            for place, mask in zip(own, masks, strict=True):
+                if not (mask == 1).any():
+                    raise InputError(
+                        f"the {name} in example {shots[place].name} is too small: nothing of it is left at the "
+                        "network's input; mark a larger one, cut the picture, or raise the size"
+                    )
+            states.append(self._conditioned([features[place] for place in own], np.stack(masks)))
+        return states
+
+    def foreground(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[np.ndarray]:
+        """The maps of `segment` alone."""
+        return [found.maps for found in self.segment(images, states)]
+
+    def segment(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[Found]:
+        """Where every class is.
+
+        Args:
+            images: RGB uint8, [h, w, 3] each.
+            states: of the N classes, from `condition`.
+        """
+        maps = [np.zeros((len(states), *_size(image)), np.float32) for image in images]
+        sums: list[list[Tensor]] = [[] for _ in images]
+        jobs = ((place, tile) for place, image in enumerate(images) for tile in tiles(_size(image), self.tile))
+        for group in batched(jobs, self.batch):
+            parts = [tile.cut(images[place]) for place, tile in group]
+            for (place, tile), (found, summed) in zip(group, self._predict(parts, states), strict=True):
+                if found.shape == maps[place].shape:
+                    maps[place] = found
+                else:
+                    tile.add(found, maps[place])
+                sums[place].append(summed)
+        totals = [torch.stack(own).sum(0) for own in sums]  # [N, C] each
+        absent = [tuple(one.likeness.is_absent(t) for one, t in zip(states, total, strict=True)) for total in totals]
+        return [Found(own, told) for own, told in zip(maps, absent, strict=True)]
+
+    def _conditioned(self, features: Sequence[Features], masks: np.ndarray) -> ClassState:
+        method = self.method
+        if isinstance(method, BAM) and len(masks) not in (1, method.n_shot):
+            method = VotingMethod(method)  # its network weighs another number of shots
+        support = joined(features)
+        labels = torch.from_numpy(masks).long().to(self.device)  # [K, H, W]
+        with torch.no_grad(), self.autocast():
+            state = method.condition(support.view(1, len(masks)), labels[None])
+        return ClassState(method, state, class_likeness(support, labels))
+
+    def _encode(self, images: Sequence[np.ndarray]) -> Features:
+        inputs = torch.stack([self.transform.image(image) for image in images]).to(self.device)
+        with torch.no_grad(), self.autocast():
+            return self.method.encode(inputs)
+
+    def _predict(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[tuple[np.ndarray, Tensor]]:
+        """Probabilities [N, h, w] of every picture, and the features summed over what each class won, [N, C]."""
+        encoded = self._encode(images)
+        query, exact = encoded.view(1, len(images)), ContentOnLabel(self.transform)
+        found: list[list[np.ndarray]] = [[] for _ in images]
+        sums = []
+        for state in states:
+            with torch.no_grad(), self.autocast():
+                logits = state.method.predict(query, state.state)[0].float()  # [Q, 2 K or 2, T, T]
+            margins = logits.unflatten(1, (-1, 2)).diff(dim=2).squeeze(2)  # foreground less background, [Q, K, T, T]
+            sums.append(foreground_sums(encoded, self._probability(margins).mean(1) > WINS))  # [Q, C]
+            for own, margin, image in zip(found, margins, images, strict=True):
+                shots = self._probability(exact.maps(margin, _size(image)))
+                own.append(shots.mean(0).cpu().numpy())
+        return [(np.stack(own), summed) for own, summed in zip(found, torch.stack(sums, dim=1), strict=True)]
+
+    def _probability(self, margin: Tensor) -> Tensor:
+        """Above a half where the foreground wins. BAM's two answers are like probabilities already, not logits."""
+        return ((1 + margin) / 2).clamp(0, 1) if isinstance(self.method, BAM) else margin.sigmoid()
+
+
+def label_map(foreground: np.ndarray) -> np.ndarray:
+    """One label per pixel: the class of the highest probability, 0 where none wins over the background; uint8 [h, w].
+
+    Args:
+        foreground: probability of every class, [N, h, w].
+    """
+    labels = np.zeros(foreground.shape[1:], np.uint8)
+    best = np.full(foreground.shape[1:], WINS, foreground.dtype)
+    for number, probability in enumerate(foreground, 1):
+        labels[probability > best] = number
+        np.maximum(best, probability, out=best)
+    return labels
+
+
+def expected_iou(probability: np.ndarray, region: np.ndarray) -> float:
+    """How sure a mask is: the IoU it would have on average if every pixel were foreground with its probability.
+
+    The mean of the intersection over the mean of the union; 0 for an empty mask, 1 for one without any doubt.
+
+    Args:
+        probability: of the foreground, [h, w].
+        region: the mask, bool [h, w].
+    """
+    inside = float(probability[region].sum(dtype=np.float64))
+    outside = float(probability.sum(dtype=np.float64)) - inside
+    union = int(np.count_nonzero(region)) + max(outside, 0.0)
+    return min(inside / union, 1.0) if union > 0 else 0.0
+
+
+def region_scores(foreground: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Mapping[str, Region]:
+    """What a label map says about every class, by name."""
+    found = {}
+    for number, name in enumerate(class_names, 1):
+        region, probability = labels == number, foreground[number - 1]
+        pixels = int(np.count_nonzero(region))
+        mean = float(probability[region].mean(dtype=np.float64)) if pixels else None
+        found[name] = Region(pixels, pixels / labels.size, mean, expected_iou(probability, region))
+    return found
+
+
+@dataclass(frozen=True)
+class Region:
+    """A class in a picture.
+
+    Attributes:
+        pixels: that it won.
+        share: of the picture.
+        probability: mean over its pixels; None where there are none.
+        confidence: `expected_iou` of its mask.
+    """
+
+    pixels: int
+    share: float
+    probability: float | None
+    confidence: float
+
+
+def _size(image: np.ndarray) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]

@@ -1,0 +1,1 @@
+"""What segmentation methods are made of; most of it has no weights."""

@@ -1,0 +1,54 @@
+"""A journal keeps what was finished, drops half a line, and refuses other facts and a second process."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sccan.errors import InputError
+from sccan.files.journal import Journal
+
+FACTS = {"size": 65, "classes": ["disc"], "ratio": 0.5}
+
+
+def test_records_come_back_in_their_order_and_the_latest_counts(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "journal.jsonl"
+    with Journal(path, FACTS) as journal:
+        journal.add("b", {"pixels": 1})
+        journal.add("ä", {"pixels": 2})
+        journal.add("b", {"pixels": 3})
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"name": "ö", "pix')
+    with Journal(path, FACTS) as journal:
+        assert journal.records == {"b": {"pixels": 3}, "ä": {"pixels": 2}}
+        journal.add("c", {})
+    lines = path.read_text(encoding="ascii").splitlines()  # so that a kill cuts no character in two
+    assert [json.loads(line).get("name") for line in lines] == [None, "b", "ä", "b", "c"]
+
+
+def test_other_facts_are_refused_or_begin_anew(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, FACTS) as journal:
+        journal.add("a", {})
+    with pytest.raises(InputError, match="results made otherwise: size was 65 and is 97 and 1 more; choose another"):
+        Journal(path, {**FACTS, "size": 97, "ratio": 0.25})
+    with Journal(path, FACTS) as journal:
+        assert list(journal.records) == ["a"]  # the refusal has changed nothing
+    with Journal(path, {**FACTS, "size": 97}, overwrite=True) as journal:
+        assert journal.records == {}
+    with Journal(path, {**FACTS, "size": 97}, overwrite=True) as journal:
+        journal.add("b", {})
+    with Journal(path, {**FACTS, "size": 97}, overwrite=True) as journal:
+        assert list(journal.records) == ["b"]  # the same facts go on
+
+
+def test_a_second_process_and_a_damaged_file_are_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, FACTS), pytest.raises(InputError, match="another process works on"):
+        Journal(path, FACTS)
+    path.write_text("no json\n")
+    with pytest.raises(InputError, match="is damaged"):
+        Journal(path, FACTS)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write .*file/journal\.jsonl"):
+        Journal(tmp_path / "file" / "journal.jsonl", FACTS)
