@@ -24,7 +24,8 @@ def fold_frozen_norms(backbone: AnyBackbone) -> AnyBackbone:
     parameters differ, so it is built after loading and is not meant to be saved.
 
     Args:
-        backbone: frozen; its norms are named ``bnI`` beside ``convI``, or follow a convolution in a sequence.
+        backbone: frozen; in every module of it, a norm that was registered right after a convolution of as many
+            channels also computes right after it.
 
     Raises ValueError: the backbone is not frozen, so its norms may still change.
     """
@@ -32,17 +33,12 @@ def fold_frozen_norms(backbone: AnyBackbone) -> AnyBackbone:
         raise ValueError("only a frozen backbone can be folded; call freeze() first")
     folded = copy.deepcopy(backbone)
     for module in list(folded.modules()):
-        children = dict(module.named_children())
-        if isinstance(module, nn.Sequential):
-            names = list(children)
-            pairs = list(itertools.pairwise(names))
-        else:
-            pairs = [(name, name.replace("conv", "bn")) for name in children if name.startswith("conv")]
-        for conv_name, norm_name in pairs:
-            conv, norm = children[conv_name], children.get(norm_name)
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, (nn.BatchNorm2d, FrozenBatchNorm2d)):
+        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(list(module.named_children())):
+            if not (isinstance(conv, nn.Conv2d) and isinstance(norm, (nn.BatchNorm2d, FrozenBatchNorm2d))):
+                continue
+            if isinstance(norm.running_mean, Tensor) and len(norm.running_mean) == conv.out_channels:
                 setattr(module, conv_name, _folded(conv, norm))
-                setattr(module, norm_name, nn.Identity())
+                setattr(module, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norms may hold the activation
     return folded
 
 
