@@ -31,6 +31,17 @@ class Method(nn.Module, ABC):
             images: normalised RGB, [N, 3, H, W].
         """
 
+    def encode_support(self, images: Tensor) -> Features:
+        """What `condition` gets of support pictures: here `encode`; a method may need more maps of them.
+
+        Args:
+            images: normalised RGB, [N, 3, H, W].
+
+        Returns:
+            At least the maps that `encode` gives, so that a picture that is support and query is encoded once.
+        """
+        return self.encode(images)
+
     @abstractmethod
     def condition(self, support: Features, labels: Tensor) -> Any:
         """What the method keeps of B support sets; computed once for any number of queries.
@@ -61,7 +72,7 @@ class Method(nn.Module, ABC):
         """Trainable parameters under the names that optimiser settings refer to; every one exactly once."""
 
     def encode_episode(self, episode: Episode) -> tuple[Features, Features]:
-        """Support features [B, K, ...] and query features [B, Q, ...], in one backbone call where sizes allow."""
+        """Support features [B, K, ...] and query features [B, Q, ...], in one backbone call where possible."""
         support, query = episode.support_features, episode.query_features
         if support is not None and query is not None:
             return support, query
@@ -69,10 +80,11 @@ class Method(nn.Module, ABC):
             raise ValueError("an episode needs images or features for both support and query")
         images = episode.support_images, episode.query_images
         (s_lead, s_flat), (q_lead, q_flat) = ((i.shape[:2], i.flatten(0, 1)) for i in images)
-        if s_flat.shape[1:] == q_flat.shape[1:]:
+        alike = type(self).encode_support is Method.encode_support and s_flat.shape[1:] == q_flat.shape[1:]
+        if alike:
             first, rest = self.encode(torch.cat([s_flat, q_flat])).split(len(s_flat))
         else:
-            first, rest = self.encode(s_flat), self.encode(q_flat)
+            first, rest = self.encode_support(s_flat), self.encode(q_flat)
         return first.view(*s_lead), rest.view(*q_lead)
 
     def condition_episode(self, support: Features, episode: Episode) -> Any:

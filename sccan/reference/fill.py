@@ -81,3 +81,42 @@ def label(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) -> np.
 def feature(name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Feature maps or vectors of any shape, float32: rectified normal noise, as a backbone's last ReLU gives."""
     return np.maximum(generator(name, seed).standard_normal(shape), 0).astype("float32")
+
+
+def scene(name: str, size: tuple[int, int], object_share: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A picture with regions, normalised RGB (3, H, W) float32, and the mask of its object, (H, W) int64.
+
+    Three vertical bands of background, a rectangle in the top left corner whose colour is near the object's, and one
+    ellipse, the object; a band, the rectangle and the object have the same colours in every scene of one seed.
+    `object_share` scales the ellipse's half axes.
+    """
+    height, width = size
+    colours = 1.5 * generator("scene_colours", seed).standard_normal((5, 3))  # 3 bands, the rectangle, the object
+    colours[3] = 0.6 * colours[4] + 0.4 * colours[3]
+    rng = generator(name, seed)
+    bands = np.minimum(np.arange(width) * 3 // width, 2) + rng.integers(0, 3)
+    regions = np.broadcast_to(bands % 3, (height, width)).copy()
+    regions[: height // 4, : width // 4] = 3
+    centre, half = rng.uniform(0.4, 0.65, 2) * size, rng.uniform(0.18, 0.3, 2) * size * max(object_share, 1e-9)
+    rows, cols = np.mgrid[:height, :width]
+    inside = ((rows - centre[0]) / half[0]) ** 2 + ((cols - centre[1]) / half[1]) ** 2 <= 1
+    regions[inside] = 4
+    noise = image(name, (3, height, width), seed)
+    return (colours[regions].transpose(2, 0, 1) + 0.35 * noise).astype("float32"), inside.astype("int64")
+
+
+def toy_tokens(images: np.ndarray, channels: int, patch: int = 16, position: float = 1.0) -> np.ndarray:
+    """What a made-up frozen encoder makes of pictures (N, 3, H, W): float32 maps (N, C, H / patch, W / patch).
+
+    A patch embedding (weight "toy.patch.weight") plus `position` times five smooth functions of the place (y, x, y x,
+    cos pi y, cos pi x with y, x in [-1, 1], weight "toy.position"), as a transformer's tokens carry their position.
+    """
+    number, _, height, width = images.shape
+    rows, cols = height // patch, width // patch
+    kernel = weight("toy.patch.weight", (channels, 3 * patch * patch)).astype("float64")
+    cells = images.reshape(number, 3, rows, patch, cols, patch).transpose(0, 2, 4, 1, 3, 5)
+    tokens = cells.reshape(number, rows, cols, -1).astype("float64") @ kernel.T
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, cols), indexing="ij")
+    smooth = np.stack([y, x, y * x, np.cos(np.pi * y), np.cos(np.pi * x)], -1)
+    tokens = tokens + position * smooth @ (5**0.5 * weight("toy.position", (channels, 5)).astype("float64").T)
+    return tokens.transpose(0, 3, 1, 2).astype("float32")

@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 
 from sccan.reference.cases import Runner
-from sccan.reference.systems import amtnet, bam, can, cecnet, dmf, sccan, segmentation_data, spatialformer, tasnet, tsf
+from sccan.reference.systems import (
+    amtnet,
+    bam,
+    can,
+    cecnet,
+    dmf,
+    frost,
+    insid3,
+    sccan,
+    segmentation_data,
+    spatialformer,
+    tasnet,
+    tsf,
+)
 
 SYSTEMS: Mapping[str, Mapping[str, Runner]] = {
     "amtnet": amtnet.PARTS,
@@ -11,6 +24,8 @@ SYSTEMS: Mapping[str, Mapping[str, Runner]] = {
     "can": can.PARTS,
     "cecnet": cecnet.PARTS,
     "dmf": dmf.PARTS,
+    "frost": frost.PARTS,
+    "insid3": insid3.PARTS,
     "sccan": sccan.PARTS,
     "segmentation_data": segmentation_data.PARTS,
     "spatialformer": spatialformer.PARTS,

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.pointwise import pointwise
+from sccan.segmentation.parts.cells import unit_cells
 
 EPSILON = 1e-7
 PAIRS = 2**24  # similarities held at a time (64 MiB)
@@ -52,7 +52,7 @@ def prior_support(features: Tensor, mask: Tensor) -> PriorSupport:
     if features.shape[-2:] != mask.shape[-2:]:
         raise ValueError(f"features are {tuple(features.shape[-2:])} but the mask is {tuple(mask.shape[-2:])}")
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-        return PriorSupport(_directions(features), mask.float().flatten(-3))
+        return PriorSupport(unit_cells(features), mask.float().flatten(-3))
 
 
 def foreground_only(support: PriorSupport) -> PriorSupport:
@@ -131,7 +131,7 @@ def _prior(query: Tensor, directions: Tensor, reduce: Callable[[Tensor], Tensor]
     episodes, queries, _, height, width = query.shape
     shots, length = directions.shape[1:3]
     with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-        positions = _directions(query).flatten(1, 2).to(directions.dtype)  # [B, Q*h*w, C]
+        positions = unit_cells(query).flatten(1, 2).to(directions.dtype)  # [B, Q*h*w, C]
         pairs = PAIRS_ON_CPU if query.device.type == "cpu" else PAIRS
         step = max(1, pairs // (episodes * shots * length))
         parts = [reduce(_cosines(some, directions)) for some in positions.split(step, dim=1)]
@@ -147,8 +147,3 @@ def _cosines(positions: Tensor, directions: Tensor) -> Tensor:
     # The support stands for a map and the query positions for a weight, which is the faster way round.
     pairs = [pointwise(keys, some) for some, shots in zip(positions, directions, strict=True) for keys in shots]
     return torch.stack(pairs).float().unflatten(0, directions.shape[:2]).transpose(-1, -2)  # from [B * K, L, n]
-
-
-def _directions(features: Tensor) -> Tensor:
-    """Features [..., C, H, W] as positions of length one, [..., H*W, C]."""
-    return F.normalize(features.float().flatten(-2).transpose(-1, -2), dim=-1)

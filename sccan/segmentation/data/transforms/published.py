@@ -69,6 +69,12 @@ def normalize(images: Tensor) -> Tensor:
     return (images.to(torch.float32) - mean) / std
 
 
+def denormalize(images: Tensor) -> Tensor:
+    """Images [..., 3, H, W] on the 0-255 scale, float32, from what `normalize` made of them."""
+    mean, std = _statistics(images.device)
+    return images.to(torch.float32) * std + mean
+
+
 @functools.cache
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and deviation, [3, 1, 1]; kept on the device, since bringing them there would wait for it."""

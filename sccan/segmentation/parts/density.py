@@ -1,0 +1,93 @@
+"""Density ratios from anchors: how much nearer a cell lies to the foreground's cells than to the background's (FROST).
+
+The kernel is exp((t . a - 1) / sigma) of unit vectors, which never exceeds 1, so densities are plain sums.
+Letters: n query cells, A anchors, C channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BLOCK = 512
+"""Anchors whose similarities with others are computed at a time."""
+TINY = 1e-38
+"""Least density of float32; a kernel narrower than 0.025 can underflow between opposite cells."""
+
+
+class Bandwidth(NamedTuple):
+    """A kernel's width and what speaks for it.
+
+    Attributes:
+        sigma: the width.
+        margin: mean log density ratio of the foreground's anchors less that of the background's, own terms left out.
+    """
+
+    sigma: float
+    margin: float
+
+
+def log_ratio(foreground: Tensor, n_foreground: int, background: Tensor, n_background: int) -> Tensor:
+    """Log of the ratio of mean kernel values, from their sums [...] over so many anchors."""
+    return log_mean(foreground, n_foreground) - log_mean(background, n_background)
+
+
+def log_mean(sums: Tensor, count: int) -> Tensor:
+    """Log of a mean from a sum, finite."""
+    return sums.clamp_min(TINY).log() - math.log(count)
+
+
+def best_bandwidth(foreground: Tensor, background: Tensor, widths: Sequence[float]) -> Bandwidth:
+    """The kernel width under which anchors are told apart best when their own terms are left out.
+
+    Every pair of anchors is compared once, for all widths together. Of equally good widths the first wins; where a
+    group has fewer than two anchors nothing can be left out and the first width is taken, with a margin of 0.
+
+    Args:
+        foreground: of length one, [A, C].
+        background: of length one, [A, C].
+        widths: to choose from.
+    """
+    counts = len(foreground), len(background)
+    if min(counts) < 2:
+        return Bandwidth(widths[0], 0.0)
+    sums = kernel_sums(torch.cat([foreground, background]), counts[0], widths)
+    margins = []
+    for own in sums.double():
+        inner_front, inner_back = own[: counts[0], 0], own[counts[0] :, 1]
+        cross_front, cross_back = own[: counts[0], 1], own[counts[0] :, 0]
+        front = log_ratio(inner_front, counts[0] - 1, cross_front, counts[1])
+        back = log_ratio(cross_back, counts[0], inner_back, counts[1] - 1)
+        margins.append(front.mean() - back.mean())
+    best = int(torch.stack(margins).argmax())
+    return Bandwidth(widths[best], float(margins[best]))
+
+
+def kernel_sums(anchors: Tensor, n_foreground: int, widths: Sequence[float]) -> Tensor:
+    """Sums of kernel values over all other anchors, [widths, A, 2]: over the foreground and over the background.
+
+    Args:
+        anchors: of length one, the foreground first, [A, C].
+        n_foreground: how many are foreground.
+        widths: of the kernels.
+    """
+    count = len(anchors)
+    groups = anchors.new_zeros(count, 2)
+    groups[:n_foreground, 0] = groups[n_foreground:, 1] = 1
+    sums = anchors.new_zeros(len(widths), count, 2)
+    for first in range(0, count, BLOCK):
+        some = anchors[first : first + BLOCK]
+        for second in range(first, count, BLOCK):
+            dots = some @ anchors[second : second + BLOCK].T - 1
+            if second == first:
+                dots.fill_diagonal_(-torch.inf)
+            for kernel_sum, sigma in zip(sums, widths, strict=True):
+                values = (dots / sigma).exp_()
+                kernel_sum[first : first + BLOCK] += values @ groups[second : second + BLOCK]
+                if second != first:
+                    kernel_sum[second : second + BLOCK] += values.T @ groups[first : first + BLOCK]
+    return sums
