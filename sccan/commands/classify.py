@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sccan.builders.released.trained import load_trained
 from sccan.classification.classifying import NONE
 from sccan.commands.entry import parser
-from sccan.commands.segment import add_compute_options, left_out, require_apart
+from sccan.commands.own_pictures import add_compute_options, add_picture_options, left_out, require_apart
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
 from sccan.files.photos import Photo, find_photos
 from sccan.files.writing import written_beside
-from sccan.predict.loading import load_classifier
+from sccan.predict.classifier import Classifier
 from sccan.predict.supports import Supports
 from sccan.report.classified import Entry, write_classified
 
@@ -32,14 +33,9 @@ Exit code 1: some pictures could not be read; they are named at the end, and all
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0: every picture has got a class, or none; 1: some could not be read."""
     command = parser("Tell pictures apart from a few examples of every class, with a classification method.", EXAMPLE)
-    command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
-    command.add_argument(
-        "--support", type=Path, required=True, metavar="DIR", help="a sub-folder of examples per class"
+    add_picture_options(
+        command, support="a sub-folder of examples per class", out="CSV, JSON and contact sheet go here"
     )
-    command.add_argument(
-        "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
-    )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="CSV, JSON and contact sheet go here")
     command.add_argument(
         "--none-below", type=float, default=0.0, metavar="P",
         help="a picture whose best class has a smaller probability is none of these (default: 0, never)",
@@ -52,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     add_compute_options(command)
     args = command.parse_args(argv)
     require_apart(args.out, args.support)
-    classifier = load_classifier(
-        args.model, device=args.device, precision=args.precision, batch=args.batch, opts=args.opts
+    classifier = Classifier(
+        load_trained(args.model, args.opts), device=args.device, precision=args.precision, batch=args.batch
     )
     supports = Supports.from_folder(args.support)
     photos = find_photos(args.images, leave_out=[args.out])

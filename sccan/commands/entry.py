@@ -4,7 +4,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,3 +53,27 @@ def add_config_options(command: argparse.ArgumentParser, *, required: bool = Tru
         "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="settings that replace those of the file, to the end of the line",
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the things that a command does, asked for by its first word.
+
+    Attributes:
+        help: what it does.
+        options: adds its options to a parser.
+        run: does it, and gives the exit code.
+    """
+
+    help: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def run_kind(command: argparse.ArgumentParser, kinds: Mapping[str, Kind], argv: list[str] | None) -> int:
+    """Do what the first word of the command line asks for."""
+    words = command.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    for name, kind in kinds.items():
+        kind.options(words.add_parser(name, help=kind.help, description=kind.help))
+    args = command.parse_args(argv)
+    return kinds[args.kind].run(args)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sccan.builders.classification.data import is_classification
 from sccan.builders.segmentation.data import open_data, protocol_of
 from sccan.builders.segmentation.testing import episode_plans
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import Kind, add_config_options, parser, run_kind
 from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.episodes.manifest import read_manifest, write_manifest
@@ -26,12 +25,7 @@ EXAMPLES = """\
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0: done, or the two manifests are the same; 1: they differ."""
-    command = parser(__doc__ or "", EXAMPLES)
-    kinds = command.add_subparsers(dest="kind", required=True, metavar="WHAT")
-    for name, (describe, _) in COMMANDS.items():
-        describe(kinds.add_parser(name, help=HELP[name], description=HELP[name]))
-    args = command.parse_args(argv)
-    return COMMANDS[args.kind][1](args)
+    return run_kind(parser(__doc__ or "", EXAMPLES), KINDS, argv)
 
 
 def _write_options(command: argparse.ArgumentParser) -> None:
@@ -135,14 +129,8 @@ def _compare(args: argparse.Namespace) -> int:
     return 1
 
 
-Options = Callable[[argparse.ArgumentParser], None]
-COMMANDS: dict[str, tuple[Options, Callable[[argparse.Namespace], int]]] = {
-    "write": (_write_options, _write),
-    "show": (_show_options, _show),
-    "compare": (_compare_options, _compare),
-}
-HELP = {
-    "write": "the episodes that a test by this config would draw, one file per seed",
-    "show": "what a manifest holds; with --config, checked against the data",
-    "compare": "whether two manifests hold the same episodes, and where they differ",
+KINDS = {
+    "write": Kind("the episodes that a test by this config would draw, one file per seed", _write_options, _write),
+    "show": Kind("what a manifest holds; with --config, checked against the data", _show_options, _show),
+    "compare": Kind("whether two manifests hold the same episodes, and where they differ", _compare_options, _compare),
 }

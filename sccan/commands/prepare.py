@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from sccan.commands.entry import parser
+from sccan.commands.entry import Kind, parser, run_kind
 from sccan.errors import InputError
 from sccan.files.writing import write_text_atomically
 from sccan.report.tables import Table, count_column, percent_column, text_column
@@ -41,12 +41,7 @@ MISSING_SHOWN = 20
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0: everything is there; 1: prepared, but something that was asked for is missing or differs."""
-    command = parser(__doc__ or "", EXAMPLES)
-    kinds = command.add_subparsers(dest="kind", required=True, metavar="WHAT")
-    for name, (describe, _) in COMMANDS.items():
-        describe(kinds.add_parser(name, help=HELP[name], description=HELP[name]))
-    args = command.parse_args(argv)
-    return COMMANDS[args.kind][1](args)
+    return run_kind(parser(__doc__ or "", EXAMPLES), KINDS, argv)
 
 
 # PASCAL
@@ -254,18 +249,16 @@ def _print_counts(counts: list[Count], every_class: bool) -> None:
     print(verdict(counts))
 
 
-Options = Callable[[argparse.ArgumentParser], None]
-COMMANDS: dict[str, tuple[Options, Callable[[argparse.Namespace], int]]] = {
-    "pascal": (_pascal_options, _pascal),
-    "coco": (_coco_options, _coco),
-    "list": (_list_options, _list),
-    "fold-list": (_fold_list_options, _fold_list),
-    "identify": (_identify_options, _identify),
-}
-HELP = {
-    "pascal": "VOC 2012 and SBD to JPEGImages, SegmentationClassAug, source lists, index and fold lists",
-    "coco": "COCO 2014 to label images, source lists, index and fold lists",
-    "list": "take over a published source list: paths below the data root, every file checked",
-    "fold-list": "compare published fold lists with the ones our rule makes",
-    "identify": "find out by which rule COCO label images were made",
+KINDS = {
+    "pascal": Kind(
+        "VOC 2012 and SBD to JPEGImages, SegmentationClassAug, source lists, index and fold lists",
+        _pascal_options,
+        _pascal,
+    ),
+    "coco": Kind("COCO 2014 to label images, source lists, index and fold lists", _coco_options, _coco),
+    "list": Kind(
+        "take over a published source list: paths below the data root, every file checked", _list_options, _list
+    ),
+    "fold-list": Kind("compare published fold lists with the ones our rule makes", _fold_list_options, _fold_list),
+    "identify": Kind("find out by which rule COCO label images were made", _identify_options, _identify),
 }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import parser
-from sccan.engine.modes import PRECISIONS
+from sccan.commands.own_pictures import add_compute_options, add_picture_options, left_out, require_apart
 from sccan.engine.progress import Progress
 from sccan.errors import InputError
-from sccan.files.photos import Photo, find_photos, other_files
-from sccan.predict.loading import load_segmenter
+from sccan.files.photos import Photo, find_photos
 from sccan.predict.quality import support_outcomes, told_weak, write_report
 from sccan.predict.segment_folder import SegmentedFolder
+from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
 
 EXAMPLE = """  sccan segment --model runs/coco_mini_split0 --support examples/ --images photos/ --out masks/
@@ -35,14 +35,13 @@ def main(argv: list[str] | None = None) -> int:
     if args.report and args.no_overlays:
         raise InputError("--report shows overlays; leave out --no-overlays")
     require_apart(args.out, args.support)
-    segmenter = load_segmenter(
-        args.model,
+    segmenter = Segmenter(
+        load_trained(args.model, args.opts),
         device=args.device,
         precision=args.precision,
         size=args.size,
         tile=args.tile,
         batch=args.batch,
-        opts=args.opts,
     )
     supports = Supports.from_folder(args.support)
     photos = find_photos(args.images, leave_out=[args.out])
@@ -69,12 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     command = parser("Segment pictures from a few annotated examples, with a trained segmentation method.", EXAMPLE)
-    command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
-    command.add_argument("--support", type=Path, required=True, metavar="DIR", help="annotated examples (see below)")
-    command.add_argument(
-        "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
-    )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="label maps and tables go here")
+    add_picture_options(command, support="annotated examples (see below)", out="label maps and tables go here")
     command.add_argument(
         "--size", type=int, default=0, metavar="PIXELS",
         help="longer side of the network's input (default: the model's)",
@@ -88,31 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--overwrite", action="store_true", help="replace results made with other settings")
     add_compute_options(command)
     return command
-
-
-def add_compute_options(command: argparse.ArgumentParser) -> None:
-    """--device, --precision, --batch and --opts, as `segment` and `classify` take them."""
-    command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
-    command.add_argument("--precision", default="float32", choices=list(PRECISIONS), help="default: float32")
-    command.add_argument("--batch", type=int, default=4, help="pictures computed together (default: 4)")
-    command.add_argument(
-        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
-        help="settings that replace those of the model, to the end of the line",
-    )  # fmt: skip
-
-
-def require_apart(out: Path, support: Path) -> None:
-    """Raises InputError: results would be written into the examples, and be read as some the next time."""
-    if out.resolve().is_relative_to(support.resolve()):
-        raise InputError(
-            f"--out {out} lies in the examples {support}, where results would become examples; name another folder"
-        )
-
-
-def left_out(sources: Sequence[Path]) -> list[str]:
-    """A line for every folder that holds pictures of kinds that are not read."""
-    found = [(source, other_files(source)) for source in sources if source.is_dir()]
-    return [f"left out of {source}: {kinds} (save them as .jpg or .png)" for source, kinds in found if kinds]
 
 
 def _summary(folder: SegmentedFolder, photos: Sequence[Photo]) -> list[str]:

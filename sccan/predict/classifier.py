@@ -66,8 +66,13 @@ class Classifier:
             precision: float32 | bf16 | fp16.
             batch: pictures encoded together.
 
-        Raises InputError: the device is not there, or a number is unfit.
+        Raises InputError: the model segments, the device is not there, or a number is unfit.
         """
+        if not trained.is_classifier:
+            raise InputError(
+                f"{trained.path} makes masks ({trained.cfg.METHOD.NAME}) and tells no pictures apart; "
+                "use sccan segment, or name a model of a classification method"
+            )
         check_precision(precision)
         self.trained, self.precision, self.batch = trained, precision, max(batch, 1)
         self.device = choose_device(device)

@@ -44,36 +44,3 @@ def load(
     if size or tile:
         raise InputError(f"{source} is a classifier, which has a picture size of its own; leave out size and tile")
     return Classifier(trained, device=device, precision=precision, batch=batch)
-
-
-def load_segmenter(
-    source: str | Path,
-    *,
-    device: str = "auto",
-    precision: str = "float32",
-    size: int = 0,
-    tile: int = 0,
-    batch: int = 4,
-    opts: Sequence[str] = (),
-) -> Segmenter:
-    """As `load`, for segmentation alone. Raises InputError: also where the model is a classifier."""
-    trained = load_trained(source, opts)
-    if trained.is_classifier:
-        raise InputError(
-            f"{source} tells pictures apart ({trained.cfg.METHOD.NAME}) and makes no masks; "
-            "use sccan classify, or name a model of a segmentation method"
-        )
-    return Segmenter(trained, device=device, precision=precision, size=size, tile=tile, batch=batch)
-
-
-def load_classifier(
-    source: str | Path, *, device: str = "auto", precision: str = "float32", batch: int = 4, opts: Sequence[str] = ()
-) -> Classifier:
-    """As `load`, for classification alone. Raises InputError: also where the model segments."""
-    trained = load_trained(source, opts)
-    if not trained.is_classifier:
-        raise InputError(
-            f"{source} makes masks ({trained.cfg.METHOD.NAME}) and tells no pictures apart; "
-            "use sccan segment, or name a model of a classification method"
-        )
-    return Classifier(trained, device=device, precision=precision, batch=batch)

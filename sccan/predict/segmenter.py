@@ -152,8 +152,13 @@ class Segmenter:
             tile: see above.
             batch: pictures or tiles computed together.
 
-        Raises InputError: the device is not there, or a number is unfit.
+        Raises InputError: the model is a classifier, the device is not there, or a number is unfit.
         """
+        if trained.is_classifier:
+            raise InputError(
+                f"{trained.path} tells pictures apart ({trained.cfg.METHOD.NAME}) and makes no masks; "
+                "use sccan classify, or name a model of a segmentation method"
+            )
         check_precision(precision)
         self.trained, self.tile = trained, tile
         self.size = size or input_side(trained.cfg)

@@ -13,12 +13,12 @@ import torch
 
 import sccan
 from sccan.builders.released.checkpoint import model_settings
+from sccan.builders.released.trained import load_trained
 from sccan.builders.segmentation.models import build_base_learner
 from sccan.config import config_of, dump
 from sccan.engine.checkpoint import write_weights
 from sccan.errors import InputError
 from sccan.predict import Classifier, Segmenter
-from sccan.predict.loading import load_classifier, load_segmenter
 from sccan.segmentation.methods.sccan import PUBLISHED_NAMES
 from tests.predict.made_up import SCCAN, disc
 
@@ -72,9 +72,9 @@ def test_a_published_file_gives_the_same_masks(segmenter_path: Path, tmp_path: P
 
 def test_the_wrong_kind_of_model_for_a_call(segmenter_path: Path, classifier_path: Path) -> None:
     with pytest.raises(InputError, match=r"tells pictures apart \(can\) and makes no masks; use sccan classify"):
-        load_segmenter(classifier_path)
+        Segmenter(load_trained(classifier_path))
     with pytest.raises(InputError, match=r"makes masks \(sccan\) and tells no pictures apart; use sccan segment"):
-        load_classifier(segmenter_path)
+        Classifier(load_trained(segmenter_path))
     with pytest.raises(InputError, match="is a classifier, which has a picture size of its own"):
         sccan.load(classifier_path, size=97)
 

@@ -1,0 +1,51 @@
+"""What `segment` and `classify` share: a model, examples and pictures of one's own, and a folder for what is found."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from sccan.engine.modes import PRECISIONS
+from sccan.errors import InputError
+from sccan.files.photos import other_files
+
+
+def add_picture_options(command: argparse.ArgumentParser, *, support: str, out: str) -> None:
+    """--model, --support, --images and --out.
+
+    Args:
+        support: what the folder of examples holds, for --help.
+        out: what is written, for --help.
+    """
+    command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
+    command.add_argument("--support", type=Path, required=True, metavar="DIR", help=support)
+    command.add_argument(
+        "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+
+
+def add_compute_options(command: argparse.ArgumentParser) -> None:
+    """--device, --precision, --batch and --opts."""
+    command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
+    command.add_argument("--precision", default="float32", choices=list(PRECISIONS), help="default: float32")
+    command.add_argument("--batch", type=int, default=4, help="pictures computed together (default: 4)")
+    command.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
+        help="settings that replace those of the model, to the end of the line",
+    )  # fmt: skip
+
+
+def require_apart(out: Path, support: Path) -> None:
+    """Raises InputError: results would be written into the examples, and be read as some the next time."""
+    if out.resolve().is_relative_to(support.resolve()):
+        raise InputError(
+            f"--out {out} lies in the examples {support}, where results would become examples; name another folder"
+        )
+
+
+def left_out(sources: Sequence[Path]) -> list[str]:
+    """A line for every folder that holds pictures of kinds that are not read."""
+    found = [(source, other_files(source)) for source in sources if source.is_dir()]
+    return [f"left out of {source}: {kinds} (save them as .jpg or .png)" for source, kinds in found if kinds]
