@@ -1,8 +1,8 @@
 """One's own pictures: classes conditioned once on their examples, then found in any number of pictures.
 
 Every class is an episode of its own; the classes of a picture meet in one label map. Maps come back at the picture's
-own size, exactly on its pixels. Letters: N classes, K shots, Q pictures or tiles, T side of the network's input, h w
-picture size.
+own size, exactly on its pixels. Letters: N classes, K shots, Q pictures or tiles, V voters, T side of the network's
+input, h w picture size.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.episodes.episode import Features
@@ -22,7 +23,6 @@ from sccan.errors import InputError
 from sccan.method import Method
 from sccan.segmentation.data.labels.masks import class_mask
 from sccan.segmentation.data.transforms.published import FixedTransform
-from sccan.segmentation.evaluation.scoring import ContentOnLabel
 from sccan.segmentation.evaluation.shot_vote import VotingMethod
 from sccan.segmentation.finding.absence import ClassLikeness, class_likeness, foreground_sums
 from sccan.segmentation.finding.tiles import tiles
@@ -47,6 +47,21 @@ class Shot:
     label: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class EncodedShot:
+    """An annotated picture whose features are kept.
+
+    Attributes:
+        name: what it is called in messages.
+        features: of `Segmenting.encode`, with a leading dimension of one.
+        label: as that of `Shot`.
+    """
+
+    name: str
+    features: Features
+    label: np.ndarray
+
+
 @dataclass(frozen=True)
 class ClassState:
     """A class that has seen its examples.
@@ -60,6 +75,20 @@ class ClassState:
     method: Method
     state: Any
     likeness: ClassLikeness
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the network says about a picture, at its own size: quick to have and small to keep.
+
+    Attributes:
+        margins: foreground less background of every class by every voter (mostly one), float32 [N, V, rows, columns]:
+            the part of the output that shows the picture.
+        sums: features summed over what each class won, [N, C]; those of a picture's tiles can be added.
+    """
+
+    margins: Tensor
+    sums: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +139,15 @@ class Segmenting:
 
         Raises InputError: no shot shows a class, or so little of it that nothing is left at the network's size.
         """
-        features = [self._encode([shot.image]) for shot in shots]
+        return self.condition_on([self.encoded(shot) for shot in shots], class_names)
+
+    def encoded(self, shot: Shot) -> EncodedShot:
+        """The shot with its features instead of its pixels."""
+        return EncodedShot(shot.name, self.encode([shot.image]), shot.label)
+
+    def condition_on(self, shots: Sequence[EncodedShot], class_names: Sequence[str]) -> list[ClassState]:
+        """`condition` on features that are known already, with the same answers and errors."""
+        features = [shot.features for shot in shots]
         labels = [self.transform.label(shot.label) for shot in shots]
         states = []
         for number, name in enumerate(class_names, 1):
@@ -143,15 +180,18 @@ class Segmenting:
         jobs = ((place, tile) for place, image in enumerate(images) for tile in tiles(_size(image), self.tile))
         for group in batched(jobs, self.batch):
             parts = [tile.cut(images[place]) for place, tile in group]
-            for (place, tile), (found, summed) in zip(group, self._predict(parts, states), strict=True):
+            sizes = [_size(part) for part in parts]
+            for (place, tile), size, answer in zip(
+                group, sizes, self.answers(self.encode(parts), sizes, states), strict=True
+            ):
+                found = self.at_size(answer.margins, size)
                 if found.shape == maps[place].shape:
                     maps[place] = found
                 else:
                     tile.add(found, maps[place])
-                sums[place].append(summed)
+                sums[place].append(answer.sums)
         totals = [torch.stack(own).sum(0) for own in sums]  # [N, C] each
-        absent = [tuple(one.likeness.is_absent(t) for one, t in zip(states, total, strict=True)) for total in totals]
-        return [Found(own, told) for own, told in zip(maps, absent, strict=True)]
+        return [Found(own, self.absent(total, states)) for own, total in zip(maps, totals, strict=True)]
 
     def _conditioned(self, features: Sequence[Features], masks: np.ndarray) -> ClassState:
         method = self.method
@@ -163,40 +203,61 @@ class Segmenting:
             state = method.condition(support.view(1, len(masks)), labels[None])
         return ClassState(method, state, class_likeness(support, labels))
 
-    def _encode(self, images: Sequence[np.ndarray]) -> Features:
+    def encode(self, images: Sequence[np.ndarray]) -> Features:
+        """Features of whole pictures, RGB uint8 [h, w, 3] each; what `condition_on` and `answers` work on."""
         inputs = torch.stack([self.transform.image(image) for image in images]).to(self.device)
         with torch.no_grad(), self.autocast():
             return self.method.encode(inputs)
 
-    def _predict(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[tuple[np.ndarray, Tensor]]:
-        """Probabilities [N, h, w] of every picture, and the features summed over what each class won, [N, C]."""
-        encoded = self._encode(images)
-        query, exact = encoded.view(1, len(images)), ContentOnLabel(self.transform)
-        found: list[list[np.ndarray]] = [[] for _ in images]
-        sums = []
+    def answers(
+        self, encoded: Features, sizes: Sequence[tuple[int, int]], states: Sequence[ClassState]
+    ) -> list[Answer]:
+        """What `segment` computes before it turns to the pictures' pixels.
+
+        Args:
+            encoded: of `encode`, with one leading dimension.
+            sizes: height and width of each picture.
+            states: of the N classes.
+        """
+        query = encoded.view(1, len(sizes))
+        margins, sums = [], []
         for state in states:
             with torch.no_grad(), self.autocast():
-                logits = state.method.predict(query, state.state)[0].float()  # [Q, 2 K or 2, T, T]
-            margins = logits.unflatten(1, (-1, 2)).diff(dim=2).squeeze(2)  # foreground less background, [Q, K, T, T]
-            sums.append(foreground_sums(encoded, self._probability(margins).mean(1) > WINS))  # [Q, C]
-            for own, margin, image in zip(found, margins, images, strict=True):
-                shots = self._probability(exact.maps(margin, _size(image)))
-                own.append(shots.mean(0).cpu().numpy())
-        return [(np.stack(own), summed) for own, summed in zip(found, torch.stack(sums, dim=1), strict=True)]
+                logits = state.method.predict(query, state.state)[0].float()  # [Q, 2 V or 2, T, T]
+            margins.append(logits.unflatten(1, (-1, 2)).diff(dim=2).squeeze(2))  # [Q, V, T, T]
+            sums.append(foreground_sums(encoded, self.probability(margins[-1]).mean(1) > WINS))  # [Q, C]
+        contents = [self.transform.content_size(*size) for size in sizes]
+        return [
+            Answer(
+                torch.stack([one[place, :, :rows, :columns] for one in margins]), torch.stack([s[place] for s in sums])
+            )
+            for place, (rows, columns) in enumerate(contents)
+        ]
 
-    def _probability(self, margin: Tensor) -> Tensor:
+    def at_size(self, margins: Tensor, size: tuple[int, int]) -> np.ndarray:
+        """Probability of every class at every pixel of a picture, float32 [N, h, w], from an answer's margins."""
+        voters = margins.shape[1]
+        whole = F.interpolate(margins.flatten(0, 1)[None], size=size, mode="bilinear", align_corners=False)[0]
+        return self.probability(whole).unflatten(0, (-1, voters)).mean(1).cpu().numpy()
+
+    def absent(self, sums: Tensor, states: Sequence[ClassState]) -> tuple[bool, ...]:
+        """Of every class, whether what was marked, by its summed features [N, C], is too unlike the examples."""
+        return tuple(state.likeness.is_absent(own) for state, own in zip(states, sums, strict=True))
+
+    def probability(self, margin: Tensor) -> Tensor:
         """Above a half where the foreground wins. BAM's two answers are like probabilities already, not logits."""
         return ((1 + margin) / 2).clamp(0, 1) if isinstance(self.method, BAM) else margin.sigmoid()
 
 
-def label_map(foreground: np.ndarray) -> np.ndarray:
+def label_map(foreground: np.ndarray, wins: float = WINS) -> np.ndarray:
     """One label per pixel: the class of the highest probability, 0 where none wins over the background; uint8 [h, w].
 
     Args:
         foreground: probability of every class, [N, h, w].
+        wins: probability above which a class may win.
     """
     labels = np.zeros(foreground.shape[1:], np.uint8)
-    best = np.full(foreground.shape[1:], WINS, foreground.dtype)
+    best = np.full(foreground.shape[1:], wins, foreground.dtype)
     for number, probability in enumerate(foreground, 1):
         labels[probability > best] = number
         np.maximum(best, probability, out=best)
