@@ -7,6 +7,7 @@ only `sccan.builders` and the commands read it.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,17 @@ import yaml
 from yacs.config import CfgNode
 
 from sccan.errors import InputError, nearest
+from sccan.files.plain_yaml import Forbidden, parse_yaml, read_yaml
+from sccan.files.structured import shown
 from sccan.published_config import is_published, translate
+from sccan.ranges import Node
 from sccan.settings import defaults, optimiser_group
 
 BASE_KEY = "_BASE_"
+LONGEST_KEY = 80
+"""Characters of a name that a message shows."""
+LONGEST_CHAIN = 16
+"""Files that build on one another."""
 FREE_NODES = ("OPTIM",)
 """Nodes whose children are named by the user (the parameter groups of a method); each child has fixed keys."""
 Matters = Callable[[str], bool]
@@ -68,7 +76,7 @@ def _merged(
     if len(opts) % 2:
         raise InputError(f"--opts takes KEY VALUE pairs, but got {len(opts)} words; the last is {opts[-1]!r}")
     cfg = defaults()
-    said = [(_nested(key, _parse(value)), "--opts") for key, value in zip(opts[::2], opts[1::2], strict=True)]
+    said = [(_nested(key, _parse(key, value)), "--opts") for key, value in zip(opts[::2], opts[1::2], strict=True)]
     for layer, source in layers + said:
         if is_published(layer):
             layer = translate(layer, source, _method_named(layers + said))
@@ -81,7 +89,8 @@ def _merged(
 
 def _method_named(layers: list[tuple[dict[str, Any], str]]) -> str:
     """METHOD.NAME where a layer of ours says it, which published files do not."""
-    said = [layer["METHOD"]["NAME"] for layer, _ in layers if "NAME" in (layer.get("METHOD") or {})]
+    nodes = [layer.get("METHOD") for layer, _ in layers]
+    said = [node["NAME"] for node in nodes if isinstance(node, dict) and "NAME" in node]
     return str(said[-1]) if said else "sccan"
 
 
@@ -130,11 +139,9 @@ def _layers(path: Path, above: tuple[Path, ...] = ()) -> list[tuple[dict[str, An
     """The file's content behind that of its bases, lowest first."""
     if path.resolve() in above:
         raise InputError(f"{path} names itself as its {BASE_KEY}, directly or through another file")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        line = str(error).replace("\n", " ")
-        raise InputError(f"config file {path} cannot be read as YAML: {line}") from error
+    if len(above) >= LONGEST_CHAIN:
+        raise InputError(f"{above[0]} builds on a chain of more than {LONGEST_CHAIN} files; name fewer as {BASE_KEY}")
+    content = read_yaml(path)
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise InputError(f"config file {path} holds no settings (a mapping of keys to values is expected)")
@@ -147,9 +154,9 @@ def _layers(path: Path, above: tuple[Path, ...] = ()) -> list[tuple[dict[str, An
     return [*_layers(base_path, (*above, path.resolve())), (content, str(path))]
 
 
-def _merge(node: CfgNode, values: dict[str, Any], source: str, matters: Matters, prefix: str = "") -> None:
+def _merge(node: Node, values: dict[str, Any], source: str, matters: Matters, prefix: str = "") -> None:
     for key, value in values.items():
-        name = f"{prefix}{key}"
+        name = f"{prefix}{str(key)[:LONGEST_KEY]}"
         try:
             _put(node, key, value, source, name)
         except InputError:
@@ -160,28 +167,30 @@ def _merge(node: CfgNode, values: dict[str, Any], source: str, matters: Matters,
             _merge(node[key], value, source, matters, f"{name}.")
 
 
-def _put(node: CfgNode, key: str, value: Any, source: str, name: str) -> None:
+def _put(node: Node, key: str, value: Any, source: str, name: str) -> None:
     """A value into its place; a group is only seen to be one."""
     if key not in node:
         if name.rpartition(".")[0] not in FREE_NODES:
             raise InputError(f"{source}: unknown setting {name}{nearest(str(key), node.keys())}")
         if not isinstance(value, dict):
-            raise InputError(f"{source}: {name} must hold settings of an optimiser, not {value!r}")
+            raise InputError(f"{source}: {name} must hold settings of an optimiser, not {shown(value)}")
         node[key] = optimiser_group()
     if not isinstance(node[key], CfgNode):
         node[key] = _fit(value, node[key], name, source)
+        try:
+            node.check(key, name)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
     elif not isinstance(value, dict):
-        raise InputError(f"{source}: {name} is a group of settings, but got the value {value!r}")
+        raise InputError(f"{source}: {name} is a group of settings, but got the value {shown(value)}")
 
 
 def _fit(value: Any, default: Any, name: str, source: str) -> Any:
     """`value` as the type of `default`."""
     kind = type(default)
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
-        try:
+        with contextlib.suppress(ValueError, OverflowError):
             return float(value)  # YAML reads 1e-3 as text
-        except ValueError:
-            pass
     if kind is tuple and isinstance(value, list | tuple):
         items = tuple(value)
         if default and any(type(item) is not type(default[0]) for item in items):
@@ -192,22 +201,25 @@ def _fit(value: Any, default: Any, name: str, source: str) -> Any:
     if type(value) is not kind:
         expected = {"str": "text", "int": "a whole number", "float": "a number", "bool": "True or False"}
         wanted = expected.get(kind.__name__, "a list")
-        raise InputError(f"{source}: {name} must be {wanted} such as {default!r}, but got {value!r}")
+        raise InputError(f"{source}: {name} must be {wanted} such as {default!r}, but got {shown(value)}")
     return copy.copy(value)
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
+    for part in reversed(key.split(".", 8)):
         value = {part: value}
     return value
 
 
-def _parse(text: str) -> Any:
+def _parse(key: str, text: str) -> Any:
     """A value from the command line, read as YAML (so 3, 0.5, True, [1, 2] and text all work)."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+    source = f"--opts {key[:LONGEST_KEY]}"
     if text.startswith("(") and text.endswith(")"):
-        return yaml.safe_load(f"[{text[1:-1]}]")
+        return parse_yaml(f"[{text[1:-1]}]", source)
+    try:
+        value = parse_yaml(text, source)
+    except Forbidden:
+        raise
+    except InputError:
+        return text
     return "" if value is None else value

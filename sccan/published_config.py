@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sccan.errors import InputError, nearest
+from sccan.files.structured import shown
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,12 @@ COMPUTED = (
     "SubEpoch_val weight vgg index_split momentum weight_decay power"
 ).split()
 
+NUMBERS = (
+    "train_h train_w scale_min scale_max rotate_min rotate_max layers base_lr index_split momentum weight_decay power "
+    "epochs split"
+).split()
+"""Keys that hold a number."""
+
 HEAD_FACTOR = 10
 """Groups of the published SGD after number ``index_split`` run at ten times ``base_lr``; with -1 all of them."""
 
@@ -87,12 +94,19 @@ def translate(content: dict[str, Any], source: str, method: str = "sccan") -> di
     fixed = FIXED | FIXED_OF[method]
     renamed = RENAMED | BAM_KEYS if method == "bam" else RENAMED
     known = {*WITHOUT_EFFECT, *BAM_KEYS, *RENAMED, *fixed, *COMPUTED}
-    for key in flat:
+    for key, value in flat.items():
         if key not in known:
-            raise InputError(f"{source}: unknown key {key} of a published configuration{nearest(key, known)}")
+            raise InputError(
+                f"{source}: unknown key {str(key)[:80]} of a published configuration{nearest(str(key), known)}"
+            )
+        if key in NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
+            try:
+                flat[key] = float(value)  # YAML reads 5e-3 as text
+            except (TypeError, ValueError) as error:
+                raise InputError(f"{source}: {key} is {shown(value)}, expected a number") from error
     for key, value in fixed.items():
         if flat.get(key, value) not in (value, "", "None"):
-            raise InputError(f"{source}: {key} is {flat[key]!r}, but only {value!r} (as published) is supported")
+            raise InputError(f"{source}: {key} is {shown(flat[key])}, but only {value!r} (as published) is supported")
     ignored = sorted((WITHOUT_EFFECT | BAM_KEYS.keys() - renamed.keys()) & set(flat))
     if ignored:
         logger.info("%s, read as %s's: keys without effect here: %s", source, method, " ".join(ignored))

@@ -14,7 +14,8 @@ FLOORS = (
     ("segmentation", "classification"),
     ("method",),
     ("backbones", "attention", "episodes", "report", "config"),
-    ("files", "settings", "settings_classification", "published_config", "pointwise"),
+    ("settings", "settings_classification", "published_config", "pointwise"),
+    ("files", "ranges"),
     ("errors",),
 )
 """From the roof down; rooms of one floor may import each other only where `SIDEWAYS` says so."""

@@ -20,8 +20,12 @@ NODES = 100_000
 """Values in one file, those that aliases stand for included."""
 
 
+class Forbidden(InputError):
+    """Something that YAML allows and we do not, or a value that cannot be read; no mistake in writing."""
+
+
 class _Refused(Exception):
-    """Something that YAML allows and we do not; the place is named."""
+    """The same, where the file is not known yet; the place is named."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,7 +78,7 @@ _Loader.yaml_implicit_resolvers = {
 def read_yaml(path: str | Path, what: str = "config file") -> Any:
     """The content of a YAML file as plain data; None where it is empty.
 
-    Raises InputError: it cannot be read, is no YAML, or is outside the bounds above.
+    Raises InputError: it cannot be read or is no YAML. Forbidden: it is outside the bounds above.
     """
     source = f"{what} {path}"
     return parse_yaml(as_text(read_bytes(path, what, "YAML_KB"), source), source)
@@ -88,7 +92,7 @@ def parse_yaml(text: str, source: str) -> Any:
         loader = _Loader(text)
         return loader.get_single_data()
     except _Refused as error:
-        raise InputError(f"{source}, {error}") from error
+        raise Forbidden(f"{source}, {error}") from error
     except yaml.MarkedYAMLError as error:
         problem = re.sub(r"(['\"]).*\1", "...", " ".join((error.problem or "it").split()))
         where = f", {_place(error.problem_mark)}" if error.problem_mark else ""
@@ -97,7 +101,7 @@ def parse_yaml(text: str, source: str) -> Any:
         raise InputError(f"{source} cannot be read as YAML: it holds characters that no text has") from None
     except (ValueError, OverflowError, RecursionError) as error:
         reason = "it nests too deeply" if isinstance(error, RecursionError) else "a number that cannot be read"
-        raise InputError(f"{source} cannot be read as YAML: {reason}") from None
+        raise Forbidden(f"{source} cannot be read as YAML: {reason}") from None
     finally:
         if loader is not None:
             loader.dispose()
