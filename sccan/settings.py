@@ -57,8 +57,16 @@ def _data() -> CfgNode:
 
 def _backbone() -> CfgNode:
     node = Node()
-    node.NAME = "resnet50_deep"  # see sccan.builders.segmentation.models.BACKBONES
-    node.WEIGHTS = ""  # file, a base run's folder, or a torchvision enum name; empty: random (training a base only)
+    node.NAME = "resnet50_deep"  # see sccan.builders.segmentation.models.BACKBONES; timm: see docs/backbones.md
+    # file, a base run's folder, or a torchvision enum name; NAME timm: also packaged | hub | hub:OWNER/NAME;
+    # empty: random (training a base only)
+    node.WEIGHTS = ""
+    node.DOWNLOAD = False  # NAME timm: fetch weights of the hub if they are not on this machine
+    node.TIMM = Node()  # NAME: timm
+    node.TIMM.MODEL = "tf_efficientnet_lite0"  # timm's name
+    node.TIMM.STAGES = ()  # names (blocks.4, layer3, norm) or numbers among timm's; empty: all that timm lists
+    node.TIMM.OUTPUT_STRIDE = 0  # pixels per cell of the deepest map, by dilation: 8 | 16 | 32; 0: as trained
+    node.TIMM.FROZEN = False  # keep the weights also where a method or a base learner would train them
     node.SMALL = Node()  # NAME: small
     node.SMALL.STEM = several((16, 16, 32), 1, 4096, (3, 3))  # channels of the three stem convolutions
     node.SMALL.WIDTHS = several((32, 64, 96, 96), 1, 4096, (4, 4))

@@ -87,10 +87,22 @@ def packaged_backbone(
     return backbone.freeze()
 
 
+def package_of(model: str) -> Package:
+    """The package with weights of timm's network.
+
+    Raises InputError: there is none.
+    """
+    for package in PACKAGES.values():
+        if package.model == model.partition(".")[0]:
+            return package
+    known = [package.model for package in PACKAGES.values()]
+    raise InputError(f"no packaged weights fit {model}; they are of {', '.join(known)}{nearest(model, known)}")
+
+
 def load_packaged(backbone: TimmBackbone, package: Package) -> None:
     """Weights of a package into the backbone of its network, every name and shape accounted for."""
     state = translated(read_state(package.path), lite_names(package.model), source=str(package.path))
-    load_strict(backbone.net, state, source=str(package.path), excused=[f"{path}.*" for path in backbone.cut])
+    load_strict(backbone.net, state, source=str(package.path), excused=backbone.cut)
 
 
 def lite_names(model: str) -> NameTable:

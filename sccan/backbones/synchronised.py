@@ -44,17 +44,30 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         return scaled.to(maps.dtype)
 
 
+class SynchronisedNormAct2d(SynchronisedBatchNorm2d):
+    """The same with what timm's ``BatchNormAct2d`` does afterwards: ``drop`` and ``act``."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(maps)))
+
+
 def synchronise_norms(model: nn.Module, device: torch.device) -> nn.Module:
     """The model with every `nn.BatchNorm2d` replaced by one over all processes; names and parameters stay the same.
 
     Args:
-        device: on CUDA torch's own `nn.SyncBatchNorm` is taken, elsewhere `SynchronisedBatchNorm2d`.
+        device: on CUDA torch's own `nn.SyncBatchNorm` is taken (timm's where a norm holds an activation), elsewhere
+            `SynchronisedBatchNorm2d`.
     """
     if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        from timm.layers import convert_sync_batchnorm  # timm takes a second to import
+
+        return convert_sync_batchnorm(model)
     for parent in list(model.modules()):
         for name, child in parent.named_children():
-            if type(child) is nn.BatchNorm2d:
+            if type(child) is nn.BatchNorm2d or (isinstance(child, nn.BatchNorm2d) and _holds_activation(child)):
                 setattr(parent, name, _synchronised(child))
     return model
 
@@ -62,11 +75,19 @@ def synchronise_norms(model: nn.Module, device: torch.device) -> nn.Module:
 def _synchronised(norm: nn.BatchNorm2d) -> SynchronisedBatchNorm2d:
     if norm.momentum is None or not norm.affine or not norm.track_running_stats:
         raise ValueError("only norms with weights, running statistics and a momentum can be synchronised")
-    copy = SynchronisedBatchNorm2d(norm.num_features, norm.eps, norm.momentum)
+    kind = SynchronisedNormAct2d if _holds_activation(norm) else SynchronisedBatchNorm2d
+    copy = kind(norm.num_features, norm.eps, norm.momentum)
+    if isinstance(copy, SynchronisedNormAct2d):
+        copy.drop, copy.act = norm.get_submodule("drop"), norm.get_submodule("act")
     copy.weight, copy.bias = norm.weight, norm.bias
     copy.running_mean, copy.running_var = norm.running_mean, norm.running_var
     copy.num_batches_tracked = norm.num_batches_tracked
     return copy.train(norm.training)
+
+
+def _holds_activation(norm: nn.BatchNorm2d) -> bool:
+    """Whether it is one of timm's that drop and activate what they have normalised."""
+    return hasattr(norm, "act") and hasattr(norm, "drop")
 
 
 class _Sum(torch.autograd.Function):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import timm
+import torch
 from torch import nn
 
 from sccan.backbones.pixels import IMAGENET, Pixels
-from sccan.backbones.timm_network import TimmBackbone
+from sccan.backbones.timm_network import TimmBackbone, first_line
 from sccan.backbones.timm_stages import ConvolutionalStages
 from sccan.backbones.timm_tokens import TokenMaps, is_token_model
 from sccan.errors import InputError, nearest
@@ -34,11 +36,19 @@ def timm_backbone(
     Raises InputError: unknown name or stage, or a network that cannot do what is asked.
     """
     net = _created(model, output_stride)
-    if not is_token_model(net):
-        return ConvolutionalStages(net, model, stages=stages, pixels=pixels)
-    if output_stride:
-        raise InputError(f"{model} has one stride, that of its patches, and cannot be dilated; leave the stride out")
-    return TokenMaps(net, model, stages=stages, pixels=pixels)
+    kind = TokenMaps if is_token_model(net) else ConvolutionalStages
+    return kind(net, model, stages=stages, pixels=pixels)
+
+
+@functools.cache
+def patch_side(model: str) -> int:
+    """Pixels that a picture's sides must be a multiple of: the patch of a vision transformer, else 1.
+
+    Raises InputError: unknown name.
+    """
+    with torch.device("meta"):  # no weights are made
+        net: Any = _created(model, 0)
+    return int(net.patch_embed.patch_size[0]) if is_token_model(net) else 1
 
 
 def _created(model: str, output_stride: int) -> nn.Module:
@@ -52,7 +62,10 @@ def _created(model: str, output_stride: int) -> nn.Module:
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
         if not output_stride:
             raise
-        raise InputError(f"timm cannot build {model} with output stride {output_stride} ({error})") from error
+        raise InputError(
+            f"{model} cannot be built with output stride {output_stride} ({first_line(error)}); leave it out, or take "
+            "a network that can be dilated"
+        ) from error
 
 
 def _takes(model: str, option: str) -> bool:

@@ -15,6 +15,11 @@ class TimmBackbone(Backbone):
 
     Pictures arrive normalised as everywhere here and are brought to the mean and deviation that the network was
     trained with; those are timm's to know.
+
+    Attributes:
+        net: timm's network.
+        model: timm's name of it.
+        cut: patterns of parameters that the network has with timm, but not here.
     """
 
     def __init__(self, net: nn.Module, model: str, pixels: Pixels) -> None:
@@ -26,7 +31,9 @@ class TimmBackbone(Backbone):
         """
         super().__init__()
         self.net, self.model = net, model
-        self.cut: tuple[str, ...] = (own_data(net)["classifier"],)
+        classifier = own_data(net).get("classifier") or ()
+        names = (classifier,) if isinstance(classifier, str) else classifier
+        self.cut = tuple(f"{name}.*" for name in names)
         self.renormalised = Renormalised(pixels, own_pixels(net))
 
     def __repr__(self) -> str:
@@ -37,6 +44,11 @@ def own_data(net: nn.Module) -> dict[str, Any]:
     """What timm knows of a network's weights: ``mean``, ``std``, ``classifier``, ``license``, where they lie ..."""
     known: dict[str, Any] = net.pretrained_cfg  # type: ignore[assignment]
     return known
+
+
+def first_line(error: Exception) -> str:
+    """What an error of timm's says, in one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def own_pixels(net: nn.Module) -> Pixels:

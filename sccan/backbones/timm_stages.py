@@ -6,13 +6,14 @@ Letters: N pictures, C channels, H W picture size, h w map.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sccan.backbones.pixels import IMAGENET, Pixels
 from sccan.backbones.stage import Stage
-from sccan.backbones.timm_network import TimmBackbone
+from sccan.backbones.timm_network import TimmBackbone, first_line
 from sccan.errors import InputError, nearest
 
 TRIAL_SIDE = 64
@@ -48,7 +49,11 @@ class ConvolutionalStages(TimmBackbone):
             self.stages[ends[end]] = Stage(channels, round(TRIAL_SIDE / height))
             self.segments[ends[end]] = chain[begin : end + 1]
             begin = end + 1
-        self.cut = (*self.cut, *_cut_behind(net, chain[end]))
+        for path in self.segments.values():  # what a stage returns is not to be changed by the stage behind it
+            first: Any = net.get_submodule(path[0])
+            if getattr(first, "inplace", False):
+                first.inplace = False
+        self.cut = (*self.cut, *(f"{path}.*" for path in _cut_behind(net, chain[end])))
 
     def stem(self, images: Tensor) -> Tensor:
         return self.renormalised(images)
@@ -97,6 +102,10 @@ def _trial(net: nn.Module, model: str) -> dict[str, tuple[int, int]]:
     hooks = [watch(path, module) for path, module in _links(net).items()]
     try:
         net.eval().forward_features(torch.zeros(1, 3, TRIAL_SIDE, TRIAL_SIDE))  # type: ignore[operator]
+    except (AssertionError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{model} cannot be tried on a picture of {TRIAL_SIDE} pixels ({first_line(error)}); choose another network"
+        ) from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -9,6 +9,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from sccan.builders.backbones import backbone_name
 from sccan.builders.engine import run_folder
 from sccan.errors import InputError
 
@@ -54,7 +55,7 @@ def best_of(run: Path, data: str = "") -> Path:
 
 def expected_facts(cfg: CfgNode) -> dict[str, Any]:
     """What the header of fitting weights says, where it says anything."""
-    return {"backbone": cfg.BACKBONE.NAME, "data": cfg.DATA.NAME, "fold": cfg.DATA.FOLD}
+    return {"backbone": backbone_name(cfg), "data": cfg.DATA.NAME, "fold": cfg.DATA.FOLD}
 
 
 def check_header(path: Path, header: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

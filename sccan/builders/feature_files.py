@@ -41,7 +41,7 @@ def feature_files(cfg: CfgNode, method: nn.Module, source: Any) -> FeatureFiles 
         return None
     if backbone is None or not backbone.frozen:
         return None
-    stages = ",".join(backbone.stages)
+    stages = ",".join(f"{name}/{stage.stride}" for name, stage in backbone.stages.items())
     how = f"{cfg.TEST.PRECISION} {cfg.TEST.FOLD_NORMS} {torch.__version__} {stages} {source.transform!r}"
     common = f"{weights_digest(backbone)} {type(method).__name__} {cfg.METHOD.NAME} {how}".encode()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import sha256
 from sccan.builders.released.checkpoint import Released, model_settings, read_released
 from sccan.commands.entry import add_config_options, parser
@@ -99,7 +100,7 @@ def _convert(released: Released, source: Path, target: Path, *, prove: bool) -> 
 def header_of(released: Released, source: Path) -> dict[str, Any]:
     """What the converted file says about itself."""
     names = ("data", "fold", "shots", "epoch", "score")
-    facts: dict[str, Any] = {"method": released.system, "backbone": released.cfg.BACKBONE.NAME}
+    facts: dict[str, Any] = {"method": released.system, "backbone": backbone_name(released.cfg)}
     facts |= {name: released.header[name] for name in names if name in released.header}
     if "score" in facts and released.system in SELECTION:
         facts["selection"] = SELECTION[released.system]

@@ -22,7 +22,7 @@ from sccan.report.findings import Finding
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python-headless", "albumentations", "pycocotools", "yacs"),
-    *("safetensors", "pillow", "scipy"),
+    *("safetensors", "pillow", "scipy", "timm"),
 )
 TIGHT_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 from yacs.config import CfgNode
 
+from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import checkpoint_path, digest
 from sccan.builders.engine import evaluator, run_folder
 from sccan.builders.segmentation.calibration import chosen_tau
@@ -80,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         if runtime.is_main:
             facts = {
                 "method": cfg.METHOD.NAME,
-                "backbone": cfg.BACKBONE.NAME,
+                "backbone": backbone_name(cfg),
                 "data": data.dataset.name,
                 "fold": data.fold.number,
                 "shots": cfg.EPISODE.SHOTS,

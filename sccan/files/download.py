@@ -1,9 +1,4 @@
-"""Official archives: their addresses and checksums, and a download that continues after a break.
-
-The MD5 sums are the ones commonly published for these files. Those of VOC 2012 and SBD agree with the ones torchvision
-ships; those of COCO 2014 could not be compared with a second source, nor could any of the files be fetched, where this
-was written. Whoever has another release of a file can hand it over as a local file; a sum is checked for downloads.
-"""
+"""A download that continues after a break, and is taken for whole only once its checksum fits."""
 
 from __future__ import annotations
 
@@ -33,55 +28,35 @@ SPARE = 64 << 20
 
 @dataclass(frozen=True)
 class Archive:
-    """A file of an official data set.
+    """A file that lies elsewhere.
 
     Attributes:
         name: file name.
-        urls: addresses, the data set's own home first.
-        md5: checksum of the whole file, in hexadecimal.
+        urls: addresses, its own home first.
+        checksum: of the whole file, in hexadecimal digits: MD5 (32 of them) or SHA-256 (64); empty: not known.
     """
 
     name: str
     urls: tuple[str, ...]
-    md5: str
-
-
-VOC_2012 = Archive(
-    "VOCtrainval_11-May-2012.tar",
-    (
-        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-        "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-    ),
-    "6cd6e144f989b92b3379bac3b3de84fd",
-)
-SBD = Archive(
-    "benchmark.tgz",
-    (
-        "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
-        "http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
-    ),
-    "82b4d87ceb2ed10f6038a1cba92111cb",
-)
-COCO_2014 = {
-    "train2014": Archive(
-        "train2014.zip", ("http://images.cocodataset.org/zips/train2014.zip",), "0da8c0bd3d6becc4dcb32757491aca88"
-    ),
-    "val2014": Archive(
-        "val2014.zip", ("http://images.cocodataset.org/zips/val2014.zip",), "a3d79f5ed8d289b7a7554ce06a5782b3"
-    ),
-    "annotations": Archive(
-        "annotations_trainval2014.zip",
-        ("http://images.cocodataset.org/annotations/annotations_trainval2014.zip",),
-        "0a379cfc70b0e71301e0f377548639bd",
-    ),
-}
+    checksum: str
 
 
 class Broken(Exception):
     """A connection that ended early or never began; worth another attempt."""
 
 
-def fetch(archive: Archive, folder: Path, *, pause: float = 2.0, timeout: float = TIMEOUT) -> Path:
+class TooSmall(Exception):
+    """The disk is."""
+
+
+def fetch(
+    archive: Archive,
+    folder: Path,
+    *,
+    pause: float = 2.0,
+    timeout: float = TIMEOUT,
+    elsewhere: str = "choose another --root",
+) -> Path:
     """The verified archive in `folder`: the one that is there, or a download that continues where one broke off.
 
     The bytes go to ``NAME.part`` and get their name once the checksum fits, so a file without ``.part`` that we wrote
@@ -92,49 +67,58 @@ def fetch(archive: Archive, folder: Path, *, pause: float = 2.0, timeout: float 
         folder: where to; made if missing.
         pause: seconds before the first repeated attempt; doubled every time.
         timeout: seconds without a byte after which a connection counts as broken.
+        elsewhere: how to choose another folder, for messages.
 
     Raises InputError: no address answers, the disk is too small, or the checksum does not fit.
     """
     path = folder / archive.name
     if path.is_file():
-        verify(path, archive.md5)
+        verify(path, archive.checksum)
         return path
     part = path.with_name(f"{path.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _from_any(archive, part, pause, timeout)
+    except TooSmall as error:
+        raise InputError(f"{error}; free some space or {elsewhere}") from error
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"cannot write {part}: {reason}; free some space or choose another --root") from error
-    found = md5_of(part)
-    if found != archive.md5:
+        raise InputError(f"cannot write {part}: {reason}; free some space or {elsewhere}") from error
+    found = checksum_of(part, archive.checksum)
+    if found != archive.checksum:
         part.unlink()
         raise InputError(
-            f"{archive.name} was downloaded with MD5 {found}, but {archive.md5} is expected; the file was removed: "
-            "run the same command again, or fetch it by other means"
+            f"{archive.name} was downloaded with {_kind(found)} {found}, but {archive.checksum} is expected; the file "
+            "was removed: run the same command again, or fetch it by other means"
         )
     part.replace(path)
     return path
 
 
-def verify(path: Path, md5: str) -> None:
+def verify(path: Path, checksum: str) -> None:
     """Raises InputError: the file has another checksum than expected."""
-    found = md5_of(path)
-    if found != md5:
+    found = checksum_of(path, checksum)
+    if found != checksum:
         raise InputError(
-            f"{path} has MD5 {found}, but {md5} is expected; it is damaged or another release: remove it and run the "
-            "same command again"
+            f"{path} has {_kind(found)} {found}, but {checksum} is expected; it is damaged or another release: remove "
+            "it and run the same command again"
         )
 
 
-def md5_of(path: Path) -> str:
-    """MD5 of a file in hexadecimal, with a progress bar."""
-    digest = hashlib.md5(usedforsecurity=False)
+def checksum_of(path: Path, like: str) -> str:
+    """The checksum of a file, of the kind of another one, with a progress bar; empty where the other one is."""
+    if not like:
+        return ""
+    digest = hashlib.new(_kind(like).replace("-", "").lower(), usedforsecurity=False)
     with path.open("rb") as stream, _bar(f"verifying {path.name}", path.stat().st_size) as bar:
         while block := stream.read(CHUNK):
             digest.update(block)
             bar.update(len(block))
     return digest.hexdigest()
+
+
+def _kind(checksum: str) -> str:
+    return "MD5" if len(checksum) == 32 else "SHA-256"
 
 
 def _from_any(archive: Archive, part: Path, pause: float, timeout: float) -> None:
@@ -224,9 +208,8 @@ def _announced_total(content_range: str | None) -> int | None:
 def _require_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < needed + SPARE:
-        raise InputError(
-            f"{part.stem} needs {needed / 1e9:.2f} GB more, but {free / 1e9:.2f} GB are free at {part.parent}; free "
-            "some space or choose another --root"
+        raise TooSmall(
+            f"{part.stem} needs {needed / 1e9:.2f} GB more, but {free / 1e9:.2f} GB are free at {part.parent}"
         )
 
 

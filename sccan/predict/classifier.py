@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sccan.builders.backbones import backbone_name
 from sccan.builders.classification.class_words import needs_words, tell_classes
 from sccan.builders.classification.data import fixed_transform, is_transductive
 from sccan.builders.released.trained import Trained
@@ -151,4 +152,4 @@ class Classifier:
         return self._known[1]
 
     def __repr__(self) -> str:
-        return f"Classifier({self.trained.cfg.METHOD.NAME} on {self.trained.cfg.BACKBONE.NAME}, {self.device})"
+        return f"Classifier({self.trained.cfg.METHOD.NAME} on {backbone_name(self.trained.cfg)}, {self.device})"

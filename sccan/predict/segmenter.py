@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from sccan.builders.backbones import backbone_name, require_sides
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device
@@ -162,6 +163,7 @@ class Segmenter:
         check_precision(precision)
         self.trained, self.tile = trained, tile
         self.size = size or input_side(trained.cfg)
+        require_sides(trained.cfg, "the input", (self.size,))
         if self.size < SMALLEST_SIDE:
             raise InputError(f"an input of {self.size} pixels is too small; give at least {SMALLEST_SIDE}")
         self.device = choose_device(device)
@@ -226,5 +228,5 @@ class Segmenter:
         }
 
     def __repr__(self) -> str:
-        name, backbone = self.trained.cfg.METHOD.NAME, self.trained.cfg.BACKBONE.NAME
+        name, backbone = self.trained.cfg.METHOD.NAME, backbone_name(self.trained.cfg)
         return f"Segmenter({name} on {backbone}, {self.size} pixels, {self.device})"

@@ -1,14 +1,17 @@
 """Norms over several processes: the same numbers as one process with the whole batch, under the same names."""
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
+from timm.layers import BatchNormAct2d
 from torch import Tensor, multiprocessing, nn
 
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.synchronised import SynchronisedBatchNorm2d, synchronise_norms
+from sccan.backbones.timm_backbone import timm_backbone
 
 CPU = torch.device("cpu")
 SHARES = (slice(0, 1), slice(1, 4))
@@ -18,7 +21,11 @@ SHARES = (slice(0, 1), slice(1, 4))
 def _model() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, momentum=0.3), nn.ReLU(), nn.Sequential(nn.BatchNorm2d(4))
+        nn.Conv2d(3, 4, 3, bias=False),
+        nn.BatchNorm2d(4, momentum=0.3),
+        nn.ReLU(),
+        nn.Sequential(nn.BatchNorm2d(4)),
+        BatchNormAct2d(4, act_layer=nn.SiLU),
     )
 
 
@@ -80,6 +87,20 @@ def test_names_parameters_and_a_single_process_stay_the_same(kind: str) -> None:
     if kind == "cpu":
         assert torch.equal(changed(images)["layer4"], before)
         assert not torch.equal(changed.state_dict()["bn1.running_mean"], state["bn1.running_mean"])
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_norms_of_timm_keep_their_names_and_their_activation(kind: str) -> None:
+    torch.manual_seed(0)
+    model = timm_backbone("tf_efficientnet_lite0", stages=("blocks.1",)).train()
+    names, before = list(model.state_dict()), copy.deepcopy(model)
+    changed = synchronise_norms(model, torch.device(kind))
+    norms = [m for m in changed.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert all(isinstance(norm, SynchronisedBatchNorm2d if kind == "cpu" else nn.SyncBatchNorm) for norm in norms)
+    assert list(changed.state_dict()) == names
+    images = torch.randn(2, 3, 33, 41)
+    for training in (True, False) if kind == "cpu" else (False,):
+        torch.testing.assert_close(changed.train(training)(images), before.train(training)(images))
 
 
 def test_a_norm_that_keeps_no_statistics_is_refused() -> None:

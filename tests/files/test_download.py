@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,65 +14,10 @@ from sccan.errors import InputError
 from sccan.files import download
 from sccan.files.download import Archive, fetch
 from sccan.segmentation.data.prepare.voc import Sources, prepare_pascal
+from tests.files.loopback import CONTENT, Server
 from tests.segmentation.data.prepare import made_up
 
-CONTENT = bytes((7 * n) % 251 for n in range(300_000))
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
-
-
-class Server:
-    """What the server holds and how it misbehaves; `asked` collects the Range header of every request."""
-
-    def __init__(self) -> None:
-        self.files = {"/x.zip": CONTENT}
-        self.asked: list[str | None] = []
-        self.break_after: list[int] = []  # bytes sent before each of the first connections is cut
-        self.ranges = True
-        self.codes: list[int] = []  # answers to the first requests
-        self.announce = True
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        wanted = request.headers.get("Range")
-        self.asked.append(wanted)
-        content = self.files.get(request.path)
-        if self.codes or content is None:
-            request.send_error(self.codes.pop(0) if self.codes else 404)
-            return
-        start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.ranges else 0
-        if start >= len(content):
-            request.send_response(416)
-            request.send_header("Content-Range", f"bytes */{len(content)}")
-            request.end_headers()
-            return
-        request.send_response(206 if wanted and self.ranges else 200)
-        if wanted and self.ranges:
-            request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if self.announce:
-            request.send_header("Content-Length", str(len(content) - start))
-        request.end_headers()
-        end = start + self.break_after.pop(0) if self.break_after else len(content)
-        request.wfile.write(content[start:end])
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, str]]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.answer(self)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield state, f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
 
 
 def archive(address: str, md5: str = MD5) -> Archive:

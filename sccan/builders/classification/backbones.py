@@ -12,12 +12,16 @@ from yacs.config import CfgNode
 from sccan.attention.spatial_former import TargetFilter
 from sccan.backbones.conv4 import Conv4
 from sccan.backbones.necked import NeckedBackbone
+from sccan.backbones.pixels import Pixels
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.stage import Backbone
 from sccan.backbones.wide_resnet import WideResNet
 from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
+from sccan.builders.backbones import TIMM, keeps_frozen, require_sides, timm_from
+from sccan.builders.choices import require_choice
 from sccan.builders.necks import NECKS, plug_in
+from sccan.classification.data.transforms.fixed import CONSTANTS
 from sccan.errors import InputError
 
 
@@ -62,12 +66,22 @@ def _conv4(cfg: CfgNode) -> Backbone:
     return Conv4(widths=node.WIDTHS, momentum=node.MOMENTUM)
 
 
+def _timm(cfg: CfgNode) -> Backbone:
+    if cfg.PICTURE.CHANNELS != "rgb":
+        raise InputError(f"PICTURE.CHANNELS is {cfg.PICTURE.CHANNELS!r}, but networks of timm take 'rgb'")
+    require_choice("PICTURE.CONSTANTS", cfg.PICTURE.CONSTANTS, CONSTANTS)
+    require_sides(cfg, "PICTURE.SIZE", cfg.PICTURE.SIZE)
+    mean, std = CONSTANTS[cfg.PICTURE.CONSTANTS]
+    return timm_from(cfg, Pixels((mean[0], mean[1], mean[2]), (std[0], std[1], std[2])))
+
+
 BACKBONES: dict[str, Callable[[CfgNode], Backbone]] = {
     "conv4": _conv4,
     "resnet12": _resnet12,
     "resnet12_pooled": _resnet12_pooled,
     "wrn28_10_raw": _wrn28_10_raw,
     "wrn28_10": _wrn28_10,
+    TIMM: _timm,
 }
 """BACKBONE.NAME -> constructor, with norms that learn."""
 
@@ -94,6 +108,8 @@ def backbone_from(cfg: CfgNode, name: str) -> Backbone:
     Raises InputError: the filter does not fit.
     """
     backbone = BACKBONES[name](cfg)
+    if name == TIMM and keeps_frozen(cfg):
+        backbone.freeze()
     stage = last_stage(backbone)
     neck = plug_in(cfg, "NECK", NECKS, backbone.stages[stage].channels)
     return backbone if neck is None else NeckedBackbone(backbone, neck, stage)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from sccan.builders.backbones import backbone_name
 from sccan.builders.classification.backbones import BACKBONES, backbone_from, bind_neck
 from sccan.builders.classification.class_words import tell_classes, told, word_facts
 from sccan.builders.classification.family import TAKE_CROSS, give_teacher
@@ -151,7 +152,7 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
     task = _training_task(cfg, method, pictures, validation, runtime)
     header = {
         "method": cfg.METHOD.NAME,
-        "backbone": cfg.BACKBONE.NAME,
+        "backbone": backbone_name(cfg),
         "data": cfg.DATA.NAME,
         "class_list": cfg.DATA.CLASS_LIST,
         "classes": list(pictures.class_names),

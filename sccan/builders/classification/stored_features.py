@@ -8,6 +8,7 @@ import numpy as np
 from yacs.config import CfgNode
 
 from sccan.backbones.weights import weights_digest
+from sccan.builders.backbones import backbone_name
 from sccan.classification.data.episodes import ClassificationSource
 from sccan.classification.data.splits.pictures import Pictures
 from sccan.classification.data.stored_features import (
@@ -56,7 +57,7 @@ def features_folder(cfg: CfgNode) -> Path:
 def fingerprint(cfg: CfgNode, method: TasNet, pictures: Pictures, picture: dict[str, object]) -> Fingerprint:
     """What features of these pictures under this backbone are known by; `picture` is the preprocessing."""
     return Fingerprint(
-        f"{cfg.BACKBONE.NAME} {weights_digest(method.backbone)}",
+        f"{backbone_name(cfg)} {weights_digest(method.backbone)}",
         f"{cfg.DATA.NAME} {pictures_digest(pictures)}",
         picture,
     )

@@ -6,6 +6,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
+from sccan.builders.backbones import TIMM
 from sccan.builders.choices import require_choice
 from sccan.builders.classification.backbones import last_stage
 from sccan.builders.pretrained import load_backbone
@@ -64,6 +65,8 @@ def tasnet_from(cfg: CfgNode, backbone: Backbone, n_base: int) -> TasNet:
 def begin_with_backbone(cfg: CfgNode, method: nn.Module, runtime: Runtime) -> None:
     """Load BACKBONE.WEIGHTS into a method that starts from a trained backbone; no other is touched.
 
+    On a network of timm every method starts from its weights.
+
     Raises InputError: it is empty though the method keeps its backbone frozen, or does not fit; or several processes
         are to share episodes that carry something over to the next.
     """
@@ -73,10 +76,12 @@ def begin_with_backbone(cfg: CfgNode, method: nn.Module, runtime: Runtime) -> No
             "BACKBONE.WEIGHTS is empty, but tasnet trains on a frozen backbone; set it to the run folder of a "
             "base_classifier, a run of another method, or a file of weights"
         )
-    if isinstance(method, BaseClassifier):
+    if isinstance(method, BaseClassifier) and cfg.BACKBONE.NAME != TIMM:
         return  # makes the backbone that the others begin with
-    if isinstance(method, TasNet | Prototypes) and cfg.BACKBONE.WEIGHTS:
-        load_backbone(method.backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS)
+    if cfg.BACKBONE.WEIGHTS and (isinstance(method, TasNet | Prototypes) or cfg.BACKBONE.NAME == TIMM):
+        backbone = method.get_submodule("backbone")
+        assert isinstance(backbone, Backbone)
+        load_backbone(backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS, download=cfg.BACKBONE.DOWNLOAD)
 
 
 def require_one_process(method: nn.Module, runtime: Runtime) -> None:

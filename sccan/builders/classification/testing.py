@@ -10,6 +10,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from sccan.backbones.weights import load_strict, read_state, translated
+from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import checkpoint_path, digest
 from sccan.builders.classification.class_words import check_words, made_up, tell_classes, word_facts
 from sccan.builders.classification.data import (
@@ -113,7 +114,7 @@ def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
     Raises InputError: it belongs to another method, backbone or preprocessing, or does not fit.
     """
     header = own_header(path)
-    expected = {"method": cfg.METHOD.NAME, "backbone": cfg.BACKBONE.NAME, "picture": preprocessing(cfg)}
+    expected = {"method": cfg.METHOD.NAME, "backbone": backbone_name(cfg), "picture": preprocessing(cfg)}
     for key, wanted in expected.items():
         if header.get(key, wanted) != wanted:
             raise InputError(
@@ -148,7 +149,7 @@ def run_classification_test(cfg: CfgNode, runtime: Runtime, job: ClassificationT
         f"{', transductive' if transductive else ''}{', ' + STAND_IN if made_up(job.method) else ''}",
         facts={
             "method": full_name(cfg),
-            "backbone": cfg.BACKBONE.NAME,
+            "backbone": backbone_name(cfg),
             "data_set": f"{cfg.DATA.NAME} ({len(job.pictures)} test pictures)",
             "class_list": cfg.DATA.CLASS_LIST,
             "protocol": protocol_of(cfg).name,

@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from sccan.backbones.weight_files import is_safetensors, read_checkpoint
 from sccan.backbones.weights import load_strict, translated
+from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import BEST, best_of, check_header
 from sccan.builders.classification.data import build_classifier
 from sccan.builders.classification.models import CLASSIFIERS
@@ -39,7 +40,7 @@ CONFIG = "config.yaml"
 """The merged settings in a run folder."""
 REPLACED = ("BACKBONE.WEIGHTS", "METHOD.BAM.BASE", "METHOD.AMTNET.TEACHER")
 """Settings that name weights of parts, all of which a checkpoint of the whole brings."""
-PRIVATE = (*REPLACED, "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES", "METHOD.TASNET.FEATURES")
+PRIVATE = (*REPLACED, "BACKBONE.DOWNLOAD", "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES", "METHOD.TASNET.FEATURES")
 """Settings that name files of one machine."""
 BUILT_BY = (
     "BACKBONE.", "METHOD.", "EPISODE.", "PICTURE.", "DATA.NAME", "DATA.FOLD", "DATA.N_FOLDS", "TEST.PROTOCOL",
@@ -139,7 +140,7 @@ def read_released(path: Path, *, config: str = "", opts: Sequence[str] = ()) -> 
     inferred: Settings = {}
     if config or "settings" in header or (ours and (path.parent / CONFIG).is_file()):
         cfg = _said(path, header, config, opts, system)
-        note = f"{TITLES[system]}, {cfg.BACKBONE.NAME}"
+        note = f"{TITLES[system]}, {backbone_name(cfg)}"
     elif "config_digest" in header:
         raise InputError(
             f"{path} does not say its settings: it is the {BEST} of a run folder, whose {CONFIG} is not beside it; "
@@ -149,7 +150,7 @@ def read_released(path: Path, *, config: str = "", opts: Sequence[str] = ()) -> 
         inferred = _inferred(system, state, path, header)
         cfg = config_of(_nested(inferred), str(path), tuple(opts))
         note = _note(system, cfg, opts)
-    check_header(path, {**header, "method": system}, {"method": cfg.METHOD.NAME, "backbone": cfg.BACKBONE.NAME})
+    check_header(path, {**header, "method": system}, {"method": cfg.METHOD.NAME, "backbone": backbone_name(cfg)})
     return Released(path, system, _without(cfg, REPLACED), state, header, inferred, note)
 
 
@@ -238,7 +239,7 @@ def _note(system: str, cfg: CfgNode, opts: Sequence[str]) -> str:
     assumed = [f"{key} {values[key]}" for key in ASSUMED.get(system, ()) if key not in said]
     ending = f"; as published, since shapes do not tell: {', '.join(assumed)}" if assumed else ""
     ending += f"; {UNTRAINED}" if system == "tasnet" else ""
-    return f"{TITLES[system]}, {cfg.BACKBONE.NAME}{ending}"
+    return f"{TITLES[system]}, {backbone_name(cfg)}{ending}"
 
 
 def _base_classes(cfg: CfgNode, n_base: int) -> tuple[int, ...]:

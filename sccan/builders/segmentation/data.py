@@ -8,6 +8,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from sccan.builders.backbones import fitting_side, require_sides
 from sccan.builders.engine import GIGABYTE
 from sccan.engine.distributed import Runtime
 from sccan.episodes.index import ClassIndex, FoldLists
@@ -114,8 +115,14 @@ def protocol_of(cfg: CfgNode) -> Protocol:
 
 
 def input_side(cfg: CfgNode) -> int:
-    """Side of the network's input in tests: TEST.SIZE, or the protocol's own."""
-    return int(cfg.TEST.SIZE or protocol_of(cfg).input_size(cfg.DATA.NAME))
+    """Side of the network's input in tests: TEST.SIZE, or the one nearest to the protocol's own that it can take.
+
+    Raises InputError: the backbone cannot take TEST.SIZE.
+    """
+    if cfg.TEST.SIZE:
+        require_sides(cfg, "TEST.SIZE", (cfg.TEST.SIZE,))
+        return int(cfg.TEST.SIZE)
+    return fitting_side(cfg, protocol_of(cfg).input_size(cfg.DATA.NAME))
 
 
 def base_source(cfg: CfgNode, data: SegmentationData, *, n_episodes: int, seed: int) -> SegmentationSource:

@@ -14,6 +14,7 @@ from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone
 from sccan.backbones.torchvision_resnet import TorchvisionResNet
 from sccan.backbones.vgg import VGG16
+from sccan.builders.backbones import TIMM, keeps_frozen, timm_from
 from sccan.builders.engine import seeded
 from sccan.builders.necks import PLUG_INS, TASKLESS_NECKS, plug_in, refuse_plug_ins
 from sccan.builders.pretrained import load_backbone
@@ -46,6 +47,7 @@ BACKBONES: dict[str, Callable[[CfgNode, NormLayer], Backbone]] = {
     "resnet50": lambda cfg, norm: TorchvisionResNet("resnet50", norm_layer=norm),
     "resnet101": lambda cfg, norm: TorchvisionResNet("resnet101", norm_layer=norm),
     "small": _small,
+    TIMM: lambda cfg, norm: timm_from(cfg),  # its norms are its own; frozen ones keep their statistics as well
 }
 """BACKBONE.NAME -> constructor."""
 
@@ -184,7 +186,9 @@ def build_base_learner(cfg: CfgNode, n_base: int) -> PixelClassifier:
         backbone = build_backbone(cfg, trainable=True)
         learner = BASE_LEARNERS[cfg.METHOD.NAME](cfg, backbone, n_base + 1)
     if cfg.BACKBONE.WEIGHTS:
-        load_backbone(backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS)
+        load_backbone(backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS, download=cfg.BACKBONE.DOWNLOAD)
+    if keeps_frozen(cfg):
+        backbone.freeze()
     return learner
 
 
@@ -200,7 +204,7 @@ def _load_own_backbone(cfg: CfgNode, backbone: Backbone) -> None:
             f"BACKBONE.WEIGHTS is empty, but {cfg.METHOD.NAME} keeps its backbone frozen; name a file in initmodel/, "
             "the run folder of a base learner, or weights of torchvision"
         )
-    load_backbone(backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS)
+    load_backbone(backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS, download=cfg.BACKBONE.DOWNLOAD)
 
 
 def _require_stages(backbone: Backbone, names: tuple[str, ...], setting: str) -> None:

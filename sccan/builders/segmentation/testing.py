@@ -11,6 +11,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
+from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import checkpoint_path, digest
 from sccan.builders.engine import evaluator
 from sccan.builders.necks import full_name
@@ -166,7 +167,7 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
         code_revision=source_revision() or "",
         baselines=_baselines(cfg, runtime, job, classes, known) if cfg.TEST.BASELINES else (),
         parts=part_outcomes(rows, classes, RATIOS[protocol.ratio]) if isinstance(method, AllAnswers) else (),
-        extra={"backbone": cfg.BACKBONE.NAME, "input_size": input_side(cfg), "processes": runtime.world_size},
+        extra={"backbone": backbone_name(cfg), "input_size": input_side(cfg), "processes": runtime.world_size},
     )
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from sccan.backbones.synchronised import synchronise_norms
+from sccan.builders.backbones import backbone_name, require_sides
 from sccan.builders.engine import TrainingJob, evaluator
 from sccan.builders.segmentation.data import (
     SegmentationData,
@@ -58,9 +59,10 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
     Args:
         base_training: labels hold many classes instead of one mask, so crops look at any of them.
 
-    Raises InputError: unknown name.
+    Raises InputError: unknown name, or the backbone cannot take TRAIN.SIZE.
     """
     node = cfg.TRAIN
+    require_sides(cfg, "TRAIN.SIZE", node.SIZE)
     augmented = {
         "size": node.SIZE,
         "scale": node.SCALE,
@@ -108,7 +110,7 @@ def training_job(cfg: CfgNode, runtime: Runtime, *, pretrained: bool = True) -> 
         notes = [_describe("training episodes from", data.train), _selection(cfg)]
     header = {
         "method": cfg.METHOD.NAME,
-        "backbone": cfg.BACKBONE.NAME,
+        "backbone": backbone_name(cfg),
         "data": data.dataset.name,
         "fold": data.fold.number,
         "classes": [data.dataset.class_names[number - 1] for number in data.fold.base],

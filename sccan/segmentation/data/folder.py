@@ -23,6 +23,7 @@ from typing import Any
 
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError, nearest
+from sccan.files.cache import cache_folder
 from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, LABELME_FOLDERS
 from sccan.files.parallel import in_parallel
 from sccan.segmentation.data.annotations import labelme
@@ -34,7 +35,6 @@ from sccan.segmentation.data.sets.datasets import CLASS_FILES, DATASETS, Dataset
 from sccan.segmentation.data.sets.folds import FOLD_RULES, Fold
 from sccan.segmentation.data.sets.lists import SUFFIXES, Pairs, read_class_names
 from sccan.segmentation.data.sets.record import label_variant
-from sccan.segmentation.data.sets.scan import cache_folder
 
 FOLDER = "folder"
 FOLDS_FILE = "folds.txt"

@@ -16,13 +16,14 @@ from pathlib import Path
 from sccan.errors import InputError
 from sccan.files.alone import alone_in
 from sccan.files.archives import unpack
-from sccan.files.download import COCO_2014, Archive
+from sccan.files.download import Archive
 from sccan.files.parallel import in_parallel
 from sccan.files.writing import write_text_atomically
 from sccan.segmentation.data.annotations.coco_labels import LabelTask, make_label
 from sccan.segmentation.data.annotations.instances import Instances, Picture, read_instances
 from sccan.segmentation.data.labels.raw_png import is_finished
 from sccan.segmentation.data.prepare.lists import pair_lines
+from sccan.segmentation.data.prepare.official import COCO_2014
 from sccan.segmentation.data.prepare.sources import locate, take_files
 from sccan.segmentation.data.sets import record
 from sccan.segmentation.data.sets.datasets import COCO_CATEGORY_IDS, COCO_CLASSES

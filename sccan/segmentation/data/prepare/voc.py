@@ -25,11 +25,12 @@ from sccan.errors import InputError
 from sccan.files.alone import alone_in
 from sccan.files.archives import unpack
 from sccan.files.decoding import read_label
-from sccan.files.download import SBD, VOC_2012, Archive
+from sccan.files.download import Archive
 from sccan.files.parallel import in_parallel
 from sccan.files.writing import write_text_atomically
 from sccan.segmentation.data.labels.raw_png import is_finished, write_label
 from sccan.segmentation.data.prepare.lists import pair_lines, read_names
+from sccan.segmentation.data.prepare.official import SBD, VOC_2012
 from sccan.segmentation.data.prepare.sources import locate, take_files
 from sccan.segmentation.data.sets import record
 from sccan.segmentation.data.sets.datasets import VOC_CLASSES

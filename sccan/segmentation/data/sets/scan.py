@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from sccan.episodes.index import IGNORE, ClassIndex
 from sccan.errors import InputError
+from sccan.files.cache import cache_folder
 from sccan.files.decoding import check_complete, image_size, read_label
 from sccan.files.writing import written_beside
 from sccan.segmentation.data.sets.lists import Pairs
@@ -145,12 +146,6 @@ def _cache_name(root: Path, pairs: Pairs, n_classes: int) -> str:
     listed = "\n".join(f"{image} {label}" for image, label in pairs)
     digest = hashlib.sha256(f"{root.resolve()} {n_classes}\n{listed}".encode())
     return f"{root.resolve().name}-{digest.hexdigest()[:16]}.npz"
-
-
-def cache_folder(cache: str | Path | None) -> Path:
-    if cache:
-        return Path(cache)
-    return Path(os.environ.get("SCCAN_CACHE") or Path.home() / ".cache" / "sccan")
 
 
 def _read_cache(file: Path, fingerprint: str, n_pictures: int) -> Tables | None:
