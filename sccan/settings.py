@@ -65,7 +65,9 @@ def _backbone() -> CfgNode:
     node.TIMM = Node()  # NAME: timm
     node.TIMM.MODEL = "tf_efficientnet_lite0"  # timm's name
     node.TIMM.STAGES = ()  # names (blocks.4, layer3, norm) or numbers among timm's; empty: all that timm lists
-    node.TIMM.OUTPUT_STRIDE = 0  # pixels per cell of the deepest map, by dilation: 8 | 16 | 32; 0: as trained
+    node.TIMM.OUTPUT_STRIDE = whole(
+        0, 0, 64
+    )  # pixels per cell of the deepest map, by dilation: 8 | 16 | 32; 0: as trained
     node.TIMM.FROZEN = False  # keep the weights also where a method or a base learner would train them
     node.SMALL = Node()  # NAME: small
     node.SMALL.STEM = several((16, 16, 32), 1, 4096, (3, 3))  # channels of the three stem convolutions

@@ -25,7 +25,19 @@ def timm_from(cfg: CfgNode, pixels: Pixels = IMAGENET) -> Backbone:
     from sccan.backbones.timm_backbone import timm_backbone  # timm takes a second to import
 
     node = cfg.BACKBONE.TIMM
-    return timm_backbone(node.MODEL, stages=node.STAGES, output_stride=node.OUTPUT_STRIDE, pixels=pixels)
+    stages = [_stage(stage) for stage in node.STAGES]
+    return timm_backbone(node.MODEL, stages=stages, output_stride=node.OUTPUT_STRIDE, pixels=pixels)
+
+
+def _stage(named: object) -> str | int:
+    """A name, or a number, which an override of names has made text.
+
+    Raises InputError: it is neither.
+    """
+    text = str(named)
+    if isinstance(named, bool) or not isinstance(named, str | int):
+        raise InputError(f"an item of BACKBONE.TIMM.STAGES is {text[:40]}, expected a name or a whole number")
+    return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 def backbone_name(cfg: CfgNode) -> str:

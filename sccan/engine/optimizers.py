@@ -121,7 +121,8 @@ class Optimizers:
     """The optimisers of a model, by the name of their parameter group.
 
     Args:
-        groups: parameters by name, every trainable one exactly once (`Method.parameter_groups`).
+        groups: parameters by name, every trainable one exactly once (`Method.parameter_groups`); one that is empty,
+            since all of it is frozen, has settings and no optimiser.
         settings: settings under the same names.
         total: number of steps of the whole training.
 
@@ -142,8 +143,9 @@ class Optimizers:
                 raise InputError(
                     f"the parameter group {name!r} has no optimiser; give settings for each of {', '.join(groups)}"
                 )
-        self._settings = {name: settings[name] for name in groups}
-        self._optimizers = {name: _optimizer(groups[name], settings[name]) for name in groups}
+        learning = {name: parameters for name, parameters in groups.items() if parameters}
+        self._settings = {name: settings[name] for name in learning}
+        self._optimizers = {name: _optimizer(learning[name], settings[name]) for name in learning}
         self._total = total
 
     def set_rates(self, step: int) -> None:
@@ -199,7 +201,7 @@ class Optimizers:
 def _optimizer(parameters: Sequence[nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:
     # Fused kernels save launches on CUDA and need no synchronisation with a gradient scaler; on the CPU torch's own
     # choice stands.
-    fused = True if parameters and all(parameter.is_cuda for parameter in parameters) else None
+    fused = True if all(parameter.is_cuda for parameter in parameters) else None
     if settings.algorithm == "sgd":
         return torch.optim.SGD(
             parameters,

@@ -87,6 +87,16 @@ def test_a_loaded_state_goes_on_exactly() -> None:
         assert torch.equal(group[0], second[name][0])
 
 
+def test_a_group_whose_parameters_are_all_frozen_has_settings_and_no_optimiser() -> None:
+    parameter = nn.Parameter(torch.ones(1))
+    optimizers = Optimizers({"head": [parameter], "transformer": []}, RECIPE, total=2)
+    optimizers.set_rates(1)
+    parameter.grad = torch.ones(1)
+    optimizers.step(NO_SCALER)
+    assert parameter.item() < 1
+    assert set(optimizers.rates()) == set(optimizers.state()) == {"head"}
+
+
 def test_a_group_without_settings_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"'transformer' has no optimiser; give settings for each of head, transformer"

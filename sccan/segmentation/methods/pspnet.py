@@ -57,5 +57,6 @@ class PSPNet(PixelClassifier):
         super().__init__(backbone, n_classes, stage=stage, background_weight=background_weight, classifier=head)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """``encoder``: the backbone; ``head``."""
-        return {"encoder": list(self.backbone.parameters()), "head": list(self.classifier.parameters())}
+        """``encoder``: the backbone, nothing of it where it is frozen; ``head``."""
+        learning = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
+        return {"encoder": learning, "head": list(self.classifier.parameters())}
