@@ -1,0 +1,1 @@
+"""Attention, alignment and filters: blocks without a task."""

@@ -1,0 +1,1 @@
+"""Networks with named stages, and the weights that others trained."""

@@ -1,0 +1,1 @@
+"""Clocks, workloads, and the plain published arithmetic to compare with."""

@@ -34,8 +34,8 @@ from sccan.builders.segmentation.checkpoint import load_checkpoint
 from sccan.builders.segmentation.data import episode_source, logit_score, novel_plan, open_data
 from sccan.builders.segmentation.models import build_method
 from sccan.classification.data.datasets import open_splits, require_split
-from sccan.classification.data.episodes import ClassificationSource, score_accuracy
-from sccan.classification.evaluation.accuracy import accuracy
+from sccan.classification.data.episodes import ClassificationSource
+from sccan.classification.evaluation.accuracy import accuracy, score_accuracy
 from sccan.engine.distributed import Runtime
 from sccan.engine.modes import evaluation_mode
 from sccan.engine.update import Updater

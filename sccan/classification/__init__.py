@@ -1,1 +1,1 @@
-"""Few-shot classification: data, methods, losses and accuracy; never imports the segmentation subpackage."""
+"""Few-shot classification: data, methods and accuracy; never imports `sccan.segmentation`."""

@@ -7,6 +7,7 @@ import torch
 
 from sccan.commands.entry import parser
 from sccan.reference.cases import Line
+from sccan.reference.systems import SYSTEMS
 from sccan.reference.verify import PRECISIONS, Verified, verify
 
 EXAMPLE = """  python tools/verify_reference.py reference/ --system sccan
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     def show(name: str, lines: Sequence[Line]) -> None:
         _print_case(name, lines, args.quiet, silent=lower and args.quiet)
 
-    found = verify(args.paths, device=args.device, systems=args.system, precision=args.precision, show=show)
+    found = verify(args.paths, SYSTEMS, device=args.device, only=args.system, precision=args.precision, show=show)
     print("\n".join(summary_lines(found, ratios=lower)))
     return int(bool(found.unknown)) if lower else int(not found.ok)
 

@@ -1,0 +1,1 @@
+"""Runs, training and evaluation of any task: processes, optimisers, checkpoints, feature caches."""

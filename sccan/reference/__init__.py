@@ -1,0 +1,1 @@
+"""Recorded numbers of published implementations, and how far ours are from them."""

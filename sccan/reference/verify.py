@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from torch import Tensor
 from sccan.engine.modes import autocast
 from sccan.errors import InputError
 from sccan.reference.cases import Case, Line, Runner, find_cases, read_case, run_case
-from sccan.reference.systems import SYSTEMS
 
 PRECISIONS = ("float32", "tf32", "bf16")
 
@@ -71,9 +70,10 @@ class Verified:
 
 def verify(
     paths: Sequence[Path],
+    systems: Mapping[str, Mapping[str, Runner]],
     *,
     device: str = "cpu",
-    systems: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
     precision: str = "float32",
     show: Callable[[str, Sequence[Line]], None] = lambda case, lines: None,
 ) -> Verified:
@@ -81,8 +81,9 @@ def verify(
 
     Args:
         paths: files, or folders that hold them.
+        systems: system name -> part name -> runner.
         device: where to compute.
-        systems: only these; None: all.
+        only: of these systems; None: of all.
         precision: float32; ``tf32`` (CUDA) or ``bf16`` (autocast) to see which tolerances these would need.
         show: gets every case's name and lines.
 
@@ -92,9 +93,9 @@ def verify(
     with _numeric(device, precision):
         for path in find_cases(list(paths)):
             case = read_case(path, device)
-            if systems and case.system not in systems:
+            if only and case.system not in only:
                 continue
-            runner = SYSTEMS.get(case.system, {}).get(case.part)
+            runner = systems.get(case.system, {}).get(case.part)
             if runner is None:
                 found.unknown.append(f"{case.system}/{path.name}: part {case.part!r} is not built")
                 continue

@@ -1,0 +1,1 @@
+"""Few-shot segmentation: data, methods, scores, and pictures of one's own; never imports `sccan.classification`."""

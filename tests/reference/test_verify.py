@@ -8,6 +8,7 @@ import torch
 from sccan.commands import verify_reference
 from sccan.errors import InputError
 from sccan.reference.cases import compare
+from sccan.reference.systems import SYSTEMS
 from sccan.reference.verify import verify
 
 CASES = Path(__file__).parent / "cases"
@@ -32,11 +33,11 @@ def test_a_deviation_is_told_in_units_of_the_tolerance(
 
 
 def test_cases_are_counted_and_a_lower_precision_is_further_off() -> None:
-    exact = verify([QUICK])
+    exact = verify([QUICK], SYSTEMS)
     assert exact.ok
     assert exact.systems["can"].cases == exact.systems["can"].cases_ok == 1
     assert 0 < exact.systems["can"].worst[0] <= 1
-    lower = verify([QUICK], precision="bf16")
+    lower = verify([QUICK], SYSTEMS, precision="bf16")
     assert lower.systems["can"].worst[0] > 1
     assert not lower.ok
     assert lower.systems["can"].lines == exact.systems["can"].lines
@@ -51,9 +52,9 @@ def test_the_command_prints_how_much_larger_tolerances_would_have_to_be(capsys: 
 
 def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no reference case was found"):
-        verify([tmp_path])
+        verify([tmp_path], SYSTEMS)
     with pytest.raises(InputError, match="TF32 is a precision of CUDA devices"):
-        verify([QUICK], precision="tf32")
+        verify([QUICK], SYSTEMS, precision="tf32")
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no CUDA device here"):
-            verify([QUICK], device="cuda")
+            verify([QUICK], SYSTEMS, device="cuda")

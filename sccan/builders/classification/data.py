@@ -26,14 +26,13 @@ from sccan.classification.data.episodes import (
     TrainingEpisodes,
     augmented,
     resident_pixels,
-    score_accuracy,
     whole_batch,
 )
 from sccan.classification.data.splits.pictures import Pictures
 from sccan.classification.data.stored_features import FeatureEpisodes
 from sccan.classification.data.transforms.augmentation import Augmentation
 from sccan.classification.data.transforms.fixed import FixedTransform
-from sccan.classification.evaluation.accuracy import accuracy
+from sccan.classification.evaluation.accuracy import accuracy, score_accuracy
 from sccan.engine.batches import Batches, BatchTask
 from sccan.engine.distributed import Runtime
 from sccan.episodes.episode import Episode

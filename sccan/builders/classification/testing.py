@@ -28,9 +28,10 @@ from sccan.builders.classification.tasnet import require_one_process
 from sccan.builders.engine import evaluator
 from sccan.builders.necks import full_name
 from sccan.classification.data.datasets import open_splits, require_split
-from sccan.classification.data.episodes import ClassificationSource, score_accuracy
+from sccan.classification.data.episodes import ClassificationSource
 from sccan.classification.data.splits.pictures import Pictures
 from sccan.classification.data.stored_features import StoredFeatures
+from sccan.classification.evaluation.accuracy import score_accuracy
 from sccan.classification.evaluation.protocols import Protocol, protocol
 from sccan.classification.evaluation.results import ClassificationResult, SeedRows
 from sccan.classification.words.vectors import STAND_IN

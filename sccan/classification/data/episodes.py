@@ -22,7 +22,6 @@ from tqdm import tqdm
 from sccan.classification.data.splits.pictures import ArrayPictures, Pictures
 from sccan.classification.data.transforms.augmentation import BOX, Augmentation
 from sccan.classification.data.transforms.fixed import FixedTransform, planes
-from sccan.classification.evaluation.accuracy import count_correct
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.plan import EpisodePlan, numpy_generator
 from sccan.episodes.stacking import stack_features, stack_images
@@ -89,12 +88,6 @@ class ClassificationSource:
             support_features=None if features is None else stack_features(support, features),
             query_features=None if features is None else stack_features(query, features),
         )
-
-
-def score_accuracy(outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
-    """Rows of counts (`sccan.classification.evaluation.accuracy`) of a batch of episodes from its scores [B, Q, N]."""
-    labels = way_labels([spec.query for spec in specs]).to(outputs.device)
-    return count_correct(outputs, labels, torch.tensor([spec.number for spec in specs], device=outputs.device))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,15 @@ Letters: B episodes, N ways, Q queries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sccan.classification.data.episodes import Picture, way_labels
+from sccan.episodes.episode import EpisodeSpec
 from sccan.errors import InputError
 from sccan.report.tables import percent_interval
 
@@ -37,6 +40,12 @@ class Accuracy:
 
     def __str__(self) -> str:
         return f"{percent_interval(self.mean, self.half_width)} %"
+
+
+def score_accuracy(outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
+    """Rows of counts, see `ROW`, of a batch of episodes from its scores [B, Q, N]."""
+    labels = way_labels([spec.query for spec in specs]).to(outputs.device)
+    return count_correct(outputs, labels, torch.tensor([spec.number for spec in specs], device=outputs.device))
 
 
 def count_correct(scores: Tensor, labels: Tensor, numbers: Tensor) -> Tensor:

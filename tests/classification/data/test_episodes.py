@@ -12,12 +12,12 @@ from sccan.classification.data.episodes import (
     TrainingEpisodes,
     augmented,
     resident_pixels,
-    score_accuracy,
     way_labels,
 )
 from sccan.classification.data.formats.trees import read_class_folder
 from sccan.classification.data.transforms.augmentation import Augmentation
 from sccan.classification.data.transforms.fixed import FixedTransform
+from sccan.classification.evaluation.accuracy import score_accuracy
 from sccan.episodes.ways import EpisodeShape, WayPlan
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_pictures, noise_picture, small_can
