@@ -28,6 +28,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("method", "config"),
         ("report", "attention", "backbones", "episodes", "settings", "published_config"),
         ("files", "pointwise", "settings_classification"),
+        ("ranges",),
         ("errors",),
     ),
     "reference": (("systems",), (OWN,)),

@@ -5,6 +5,7 @@ Letters: N pictures, H W picture size.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,9 @@ class Pixels:
 
 
 IMAGENET = Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+MEAN = tuple(255 * value for value in IMAGENET.mean)
+STD = tuple(255 * value for value in IMAGENET.std)
+"""Those of ImageNet on the 0-255 scale."""
 
 
 class Renormalised(nn.Module):
@@ -36,3 +40,27 @@ class Renormalised(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return images if self.same else images * self.scale + self.shift
+
+
+def normalize(images: Tensor) -> Tensor:
+    """(x - mean) / std of images [..., 3, H, W] on the 0-255 scale, uint8 or float; float32 on the same device.
+
+    Mean and deviation are ImageNet's.
+    """
+    mean, std = _statistics(images.device)
+    return (images.to(torch.float32) - mean) / std
+
+
+def denormalize(images: Tensor) -> Tensor:
+    """Images [..., 3, H, W] on the 0-255 scale, float32, from what `normalize` made of them."""
+    mean, std = _statistics(images.device)
+    return images.to(torch.float32) * std + mean
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, [3, 1, 1]; kept on the device, since bringing them there would wait for it."""
+    with torch.inference_mode(False):
+        return torch.tensor(MEAN, dtype=torch.float32, device=device).view(3, 1, 1), torch.tensor(
+            STD, dtype=torch.float32, device=device
+        ).view(3, 1, 1)

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sccan.backbones.pixels import denormalize
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
-from sccan.segmentation.data.transforms.published import denormalize
 from sccan.segmentation.methods.training_free import CERTAIN, TrainingFreeMethod
 from sccan.segmentation.parts.cells import CellMasks, cell_masks, mean_colours, on_grid, prototype, to_pixels
 from sccan.segmentation.parts.density import Bandwidth, best_bandwidth, log_ratio

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccan.backbones.pixels import normalize
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
-from sccan.segmentation.data.transforms.published import normalize
 from sccan.segmentation.parts.cells import unit_cells
 from sccan.segmentation.parts.positions import PerGrid, debiased, debiasing_rank, position_free_basis
 

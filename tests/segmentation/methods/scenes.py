@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sccan.backbones.pixels import normalize
 from sccan.episodes.episode import Episode
 from sccan.reference import fill
 from sccan.reference.toy_encoder import TOKENS, ToyEncoder
-from sccan.segmentation.data.transforms.published import normalize
 from sccan.segmentation.parts.cells import cell_masks, mean_colours
 from tests.segmentation.methods.plain_training_free import positional_basis
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sccan.backbones.pixels import normalize
 from sccan.episodes.episode import Episode
 from sccan.episodes.index import IGNORE, FoldLists
 from sccan.episodes.plan import EpisodePlan, numpy_generator, python_generator
 from sccan.segmentation.data.labels.masks import base_label_table, boxed_mask, class_mask
 from sccan.segmentation.data.sampling.pictures import PictureStore, check_annotation
-from sccan.segmentation.data.transforms.published import TrainTransform, normalize
+from sccan.segmentation.data.transforms.published import TrainTransform
 from sccan.segmentation.parts.pixel_batch import PixelBatch
 
 OWN = 1

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sccan.backbones.pixels import normalize
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.plan import EpisodePlan, numpy_generator, python_generator
 from sccan.segmentation.data.labels.masks import base_label_table, class_mask
 from sccan.segmentation.data.sampling.pictures import PictureStore
-from sccan.segmentation.data.transforms.published import TrainTransform, normalize
+from sccan.segmentation.data.transforms.published import TrainTransform
 
 
 @dataclass(frozen=True, eq=False)

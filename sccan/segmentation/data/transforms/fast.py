@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sccan.backbones.pixels import MEAN
 from sccan.episodes.index import IGNORE
-from sccan.segmentation.data.transforms.published import MEAN, Draws, draw_crop, foreground, pad_to
+from sccan.segmentation.data.transforms.published import Draws, draw_crop, foreground, pad_to
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # read at import: no look for newer versions over the network
 

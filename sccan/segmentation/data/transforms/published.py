@@ -7,7 +7,6 @@ Letters: H W size of the network's input, h w size of a picture.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sccan.backbones.pixels import MEAN, normalize
 from sccan.episodes.index import IGNORE
 
-MEAN = tuple(255 * value for value in (0.485, 0.456, 0.406))
-STD = tuple(255 * value for value in (0.229, 0.224, 0.225))
 Colour = tuple[float, float, float]
 BLACK: Colour = (0.0, 0.0, 0.0)
 CROP_KEEPS = 0.85
@@ -61,27 +59,6 @@ class FixedTransform(Protocol):
 def to_tensor(image: np.ndarray) -> Tensor:
     """Normalised float32 [3, H, W] from [H, W, 3] of any number type on the 0-255 scale."""
     return normalize(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float())
-
-
-def normalize(images: Tensor) -> Tensor:
-    """(x - mean) / std of images [..., 3, H, W] on the 0-255 scale, uint8 or float; float32 on the same device."""
-    mean, std = _statistics(images.device)
-    return (images.to(torch.float32) - mean) / std
-
-
-def denormalize(images: Tensor) -> Tensor:
-    """Images [..., 3, H, W] on the 0-255 scale, float32, from what `normalize` made of them."""
-    mean, std = _statistics(images.device)
-    return images.to(torch.float32) * std + mean
-
-
-@functools.cache
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, [3, 1, 1]; kept on the device, since bringing them there would wait for it."""
-    with torch.inference_mode(False):
-        return torch.tensor(MEAN, dtype=torch.float32, device=device).view(3, 1, 1), torch.tensor(
-            STD, dtype=torch.float32, device=device
-        ).view(3, 1, 1)
 
 
 # Validation and test

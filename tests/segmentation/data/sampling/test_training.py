@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from sccan.backbones.pixels import normalize
 from sccan.episodes.episode import Episode
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.plan import TrainingPlan
@@ -25,13 +26,7 @@ from sccan.segmentation.data.sampling.training import (
 from sccan.segmentation.data.sets.folds import fold_lists
 from sccan.segmentation.data.transforms.fast import FastTransform
 from sccan.segmentation.data.transforms.object_crops import CropsNearObjects
-from sccan.segmentation.data.transforms.published import (
-    KeepAspect,
-    PublishedTransform,
-    TrainTransform,
-    WithoutDraws,
-    normalize,
-)
+from sccan.segmentation.data.transforms.published import KeepAspect, PublishedTransform, TrainTransform, WithoutDraws
 
 SIZE = (65, 81)
 KEYS = [(epoch, number) for epoch in (0, 3) for number in range(6)]

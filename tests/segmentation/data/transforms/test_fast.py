@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from sccan.backbones.pixels import normalize
 from sccan.segmentation.data.transforms.fast import MEAN_BYTES, FastTransform
-from sccan.segmentation.data.transforms.published import PublishedTransform, normalize
+from sccan.segmentation.data.transforms.published import PublishedTransform
 
 IMAGE = cv2.resize(np.random.default_rng(1).integers(0, 256, (9, 12, 3), dtype=np.uint8), (200, 150))
 LABEL = np.zeros((150, 200), np.uint8)

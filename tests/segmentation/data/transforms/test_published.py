@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sccan.backbones.pixels import MEAN, STD, normalize
 from sccan.segmentation.data.transforms.published import (
-    MEAN,
-    STD,
     KeepAspect,
     PublishedTransform,
     SquareResize,
@@ -20,7 +19,6 @@ from sccan.segmentation.data.transforms.published import (
     centre_crop,
     draw_crop,
     foreground,
-    normalize,
     pad_to,
     published_test_resize,
     to_tensor,
