@@ -42,6 +42,11 @@ class Method(nn.Module, ABC):
         """
         return self.encode(images)
 
+    @property
+    def supports_differ(self) -> bool:
+        """Whether `encode_support` gives more than `encode`."""
+        return False
+
     @abstractmethod
     def condition(self, support: Features, labels: Tensor) -> Any:
         """What the method keeps of B support sets; computed once for any number of queries.
@@ -80,8 +85,7 @@ class Method(nn.Module, ABC):
             raise ValueError("an episode needs images or features for both support and query")
         images = episode.support_images, episode.query_images
         (s_lead, s_flat), (q_lead, q_flat) = ((i.shape[:2], i.flatten(0, 1)) for i in images)
-        alike = type(self).encode_support is Method.encode_support and s_flat.shape[1:] == q_flat.shape[1:]
-        if alike:
+        if not self.supports_differ and s_flat.shape[1:] == q_flat.shape[1:]:
             first, rest = self.encode(torch.cat([s_flat, q_flat])).split(len(s_flat))
         else:
             first, rest = self.encode_support(s_flat), self.encode(q_flat)

@@ -96,7 +96,8 @@ def _backbone() -> CfgNode:
 
 def _method() -> CfgNode:
     node = Node()
-    # sccan | bam | pspnet, pixel_classifier (train a backbone); classification: sccan.builders.classification.models
+    # sccan | bam | insid3, frost (nothing is trained) | pspnet, pixel_classifier (train a backbone); classification:
+    # see sccan.builders.classification.models
     node.NAME = "sccan"
     node.NECK = "none"  # plug-in, a filter of every picture's maps: none | tsf | cece | sfta (docs/plug_ins.md)
     node.CROSS = "none"  # plug-in, attention between class and query maps of every pair: none | sfsa | cecm
@@ -136,6 +137,29 @@ def _method() -> CfgNode:
     node.BAM.META_WEIGHT = number(1.0, 0, 1e6)  # of the meta learner's loss beside the ensemble's
     node.BAM.BASE_WEIGHT = number(1.0, 0, 1e6)  # of the base learner's loss, a number that moves nothing
     node.BAM.BASE_LOSS = False  # compute that number (published: True); it costs maps of all base classes
+    node.INSID3 = Node()  # nothing is trained; see docs/methods.md
+    node.INSID3.STAGES = ()  # whose maps are the cells, joined at the grid of the first; empty: the last stage
+    # positional debiasing: a share of the channels below 1, or a number of directions (published: 500 of 1024);
+    # backbones whose maps know no place (convolutions) go without
+    node.INSID3.RANK = number(0.488, 0, 65536)
+    node.INSID3.TAU = number(0.6, -1, 1)  # mean cosine above which two regions are joined
+    node.INSID3.THRESHOLD = number(0.2, -1, 1)  # of a region's score
+    node.INSID3.SOFT = False  # logits are scores less the threshold; else the enlarged mask less a half (published)
+    node.INSID3.HALF_STATE = False  # keep the cells of the examples in half precision
+    node.FROST = Node()  # nothing is trained; see docs/methods.md
+    node.FROST.STAGES = ()  # as of INSID3
+    node.FROST.RANK = number(0.244, 0, 65536)  # as of INSID3 (published: 250 of 1024)
+    node.FROST.FLIP = True  # see the examples flipped left to right as well
+    node.FROST.BANDWIDTHS = numbers(
+        (0.05, 0.1, 0.2, 0.5, 1.0), 1e-3, 1e3, (1, 100)
+    )  # widths of the kernel to choose from
+    node.FROST.ODDS_WEIGHT = number(
+        0.0, -100, 100
+    )  # of the log odds of the examples' foreground (published: 0)
+    node.FROST.WHITEN = True  # stretch cells by the covariance within foreground and background
+    node.FROST.GATE = True  # only candidates and what is near them can be foreground
+    node.FROST.RADIUS = number(16.0, 0, 1e4, above=True)  # within which cells are smoothed with each other, in cells
+    node.FROST.STEPS = whole(10, 0, 10000)  # of smoothing; 0: none
     for name, method in classification_methods().items():
         node[name] = method
     return node

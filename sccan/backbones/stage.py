@@ -27,6 +27,8 @@ class Backbone(nn.Module):
     """Pictures in, named maps out; methods ask `stages` for channels and strides and never write them down."""
 
     stages: dict[str, Stage]
+    positions = False
+    """Whether maps tell where a cell is, as a vision transformer's do; convolutions know no place."""
 
     def __init__(self) -> None:
         super().__init__()

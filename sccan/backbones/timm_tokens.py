@@ -34,6 +34,8 @@ class TokenMaps(TimmBackbone):
     the pictures by timm, where the network learned positions; a picture's sides are multiples of the patch.
     """
 
+    positions = True
+
     def __init__(
         self, net: nn.Module, model: str, *, stages: Sequence[str | int] = (), pixels: Pixels = IMAGENET
     ) -> None:

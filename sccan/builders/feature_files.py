@@ -18,6 +18,9 @@ from sccan.engine.feature_files import FeatureFiles
 from sccan.errors import InputError
 from sccan.segmentation.data.sampling.pictures import SegmentationSource
 
+KEPT_BY = ("MERGE_STAGES", "PRIOR_STAGE", "SCENE_STAGE", "STAGES", "FLIP")
+"""Settings of methods that decide which maps of a picture they keep."""
+
 
 def feature_store(cfg: CfgNode, runtime: Runtime) -> torch.device:
     """The device that TEST.CACHE_ON means.
@@ -43,11 +46,14 @@ def feature_files(cfg: CfgNode, method: nn.Module, source: Any) -> FeatureFiles 
         return None
     stages = ",".join(f"{name}/{stage.stride}" for name, stage in backbone.stages.items())
     how = f"{cfg.TEST.PRECISION} {cfg.TEST.FOLD_NORMS} {torch.__version__} {stages} {source.transform!r}"
-    common = f"{weights_digest(backbone)} {type(method).__name__} {cfg.METHOD.NAME} {how}".encode()
+    own = cfg.METHOD.get(cfg.METHOD.NAME.upper(), {})
+    kept = " ".join(f"{name} {own[name]}" for name in KEPT_BY if name in own)
+    common = f"{weights_digest(backbone)} {type(method).__name__} {cfg.METHOD.NAME} {kept} {how}".encode()
 
     @functools.cache
-    def digest(number: int) -> str:
-        return hashlib.sha256(common + Path(source.store.index.image_path(number)).read_bytes()).hexdigest()
+    def digest(number: int, support: bool) -> str:
+        picture = Path(source.store.index.image_path(number)).read_bytes()
+        return hashlib.sha256(common + b" support " * support + picture).hexdigest()
 
     budget = int(cfg.TEST.FEATURE_FILES_GB * (1 << 30))
     return FeatureFiles(Path(cfg.TEST.FEATURE_FILES), digest, budget_bytes=budget)

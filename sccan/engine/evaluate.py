@@ -100,7 +100,10 @@ def evaluate(
         raise InputError("there are no episodes to evaluate; ask for at least one")
     batches = dealt(episode_batches(specs, batch_size), runtime.rank, runtime.world_size)
     check_precision(precision)
-    encoder = _Encoder(method, runtime.device, store or runtime.device, encode_batch, known or {}, precision, files)
+    supports = support_numbers(method, specs)
+    encoder = _Encoder(
+        method, runtime.device, store or runtime.device, encode_batch, known or {}, precision, files, supports
+    )
     predictor = _Predictor(method, source, runtime.device, precision)
     rows: list[Tensor] = []
     # Not inference mode: what a method computes once and keeps (window indices, say) is used in training later.
@@ -131,6 +134,7 @@ def encode_all(
     workers: int = 0,
     store: torch.device | None = None,
     files: FeatureFiles | None = None,
+    supports: frozenset[int] = frozenset(),
     fold: bool = True,
     visit: Callable[[Any], None] | None = None,
     progress: str = "",
@@ -146,13 +150,14 @@ def encode_all(
         workers: processes that load pictures ahead.
         store: where features are kept; None: on the device.
         files, fold: as in `evaluate`.
+        supports: see `support_numbers`.
         visit: called with every picture as it passes, for instance to keep its label.
         progress: what the progress is called; empty: none is shown.
 
     Returns:
         Number -> maps with a leading dimension of 1.
     """
-    encoder = _Encoder(method, device, store or device, encode_batch, {}, "float32", files)
+    encoder = _Encoder(method, device, store or device, encode_batch, {}, "float32", files, supports)
     found: dict[int, Features] = {}
     with (
         evaluation_mode(method),
@@ -168,6 +173,13 @@ def encode_all(
     return found
 
 
+def support_numbers(method: Method, specs: Iterable[EpisodeSpec]) -> frozenset[int]:
+    """Pictures that are to be encoded as supports; none where a method encodes all alike."""
+    if not method.supports_differ:
+        return frozenset()
+    return frozenset(number for spec in specs for way in spec.support for number in way)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Encoder:
     """How pictures become features.
@@ -180,6 +192,7 @@ class _Encoder:
         known: features that need not be computed.
         precision: float32 | bf16 | fp16.
         files: features on a disk.
+        supports: see `support_numbers`.
     """
 
     method: Method
@@ -189,24 +202,42 @@ class _Encoder:
     known: Mapping[int, Features]
     precision: str
     files: FeatureFiles | None
+    supports: frozenset[int]
 
     def encoded(self, pictures: Iterable[PictureT]) -> Iterator[tuple[PictureT, Features]]:
         """The pictures in their order, each with its features [1, C, h, w]."""
-        for group in _runs_of_one_size(pictures, self.together):
+        for group in self._runs_encoded_alike(pictures):
             found = {picture.number: self._found(picture.number) for picture in group}
             new = [picture for picture in group if found[picture.number] is None]
             for picture, features in zip(new, self._encode(new), strict=True):
                 found[picture.number] = features
                 if self.files is not None:
-                    self.files.write(picture.number, features)
+                    self.files.write(picture.number, features, support=self._role(picture))
             for picture in group:
                 yield picture, cast(Features, found[picture.number])
+
+    def _runs_encoded_alike(self, pictures: Iterable[PictureT]) -> Iterator[list[PictureT]]:
+        """The pictures in their order, cut into runs of one image size and role, at most `together` in each."""
+        run: list[PictureT] = []
+        for picture in pictures:
+            if run and (picture.image.shape != run[0].image.shape or self._role(picture) != self._role(run[0])):
+                yield run
+                run = []
+            run.append(picture)
+            if len(run) == self.together:
+                yield run
+                run = []
+        if run:
+            yield run
+
+    def _role(self, picture: Picture) -> bool:
+        return picture.number in self.supports
 
     def _found(self, number: int) -> Features | None:
         """Features that were computed before."""
         if number in self.known or self.files is None:
             return self.known.get(number)
-        features = self.files.read(number)
+        features = self.files.read(number, support=number in self.supports)
         return None if features is None else self._stored(features.maps, features.image_size)
 
     def _encode(self, pictures: Sequence[PictureT]) -> list[Features]:
@@ -217,7 +248,8 @@ class _Encoder:
             images = images.pin_memory()  # else the copy waits for what the device does
         images = images.to(self.device, non_blocking=True)
         with autocast(self.device, self.precision):
-            together = self.method.encode(images)
+            encode = self.method.encode_support if self._role(pictures[0]) else self.method.encode
+            together = encode(images)
         if len(pictures) == 1:
             return [self._stored(together.maps, together.image_size)]
         # Copies: a view of one picture would keep the maps of all of them in memory.
@@ -301,21 +333,6 @@ def _with_features(
         for number, entry in fresh.items():
             cache.put(number, entry, encoder.size(entry), turn)
         yield {**held, **fresh}
-
-
-def _runs_of_one_size(pictures: Iterable[PictureT], longest: int) -> Iterator[list[PictureT]]:
-    """The pictures in their order, cut into runs of one image size and at most `longest` pictures."""
-    run: list[PictureT] = []
-    for picture in pictures:
-        if run and picture.image.shape != run[0].image.shape:
-            yield run
-            run = []
-        run.append(picture)
-        if len(run) == longest:
-            yield run
-            run = []
-    if run:
-        yield run
 
 
 def _checked(rows: Tensor, episodes: int) -> Tensor:

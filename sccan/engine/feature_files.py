@@ -24,26 +24,27 @@ CHANNELS_LAST = "channels_last"
 class FeatureFiles:
     """Features by picture number, in a folder that grows up to a budget and is never thinned out."""
 
-    def __init__(self, folder: Path, digest: Callable[[int], str], *, budget_bytes: int) -> None:
+    def __init__(self, folder: Path, digest: Callable[[int, bool], str], *, budget_bytes: int) -> None:
         """
         Args:
             folder: is made when needed.
-            digest: everything that a picture's features depend on, in hexadecimal digits.
+            digest: everything that a picture's features depend on, in hexadecimal digits; given its number, and whether
+                it is encoded as a support.
             budget_bytes: from this size on nothing more is written.
         """
         self.folder, self.digest, self.budget_bytes = folder, digest, budget_bytes
         self._used = sum(path.stat().st_size for path in folder.glob("*.safetensors")) if folder.is_dir() else 0
 
-    def path(self, number: int) -> Path:
+    def path(self, number: int, *, support: bool = False) -> Path:
         """Where the features of a picture lie, if they were written."""
-        return self.folder / f"{self.digest(number)}.safetensors"
+        return self.folder / f"{self.digest(number, support)}.safetensors"
 
-    def read(self, number: int) -> Features | None:
+    def read(self, number: int, *, support: bool = False) -> Features | None:
         """The features [1, C, h, w] on the CPU, or None.
 
         Raises InputError: the file is damaged.
         """
-        path = self.path(number)
+        path = self.path(number, support=support)
         if not path.is_file():
             return None
         try:
@@ -57,7 +58,7 @@ class FeatureFiles:
         order = torch.channels_last if about.get("layout") == CHANNELS_LAST else torch.contiguous_format
         return Features({name: value.contiguous(memory_format=order) for name, value in maps.items()}, (height, width))
 
-    def write(self, number: int, features: Features) -> None:
+    def write(self, number: int, features: Features, *, support: bool = False) -> None:
         """Keeps the features of a picture, unless the budget is spent.
 
         Raises InputError: the folder cannot be written.
@@ -70,7 +71,7 @@ class FeatureFiles:
         if all(_is_channels_last(value) for value in features.maps.values()):
             about["layout"] = CHANNELS_LAST
         plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
-        with written_beside(self.path(number), durable=False) as beside:
+        with written_beside(self.path(number, support=support), durable=False) as beside:
             safetensors.torch.save_file(plain, beside, metadata=about)
 
 

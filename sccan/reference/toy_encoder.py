@@ -14,6 +14,8 @@ TOKENS = "tokens"
 class ToyEncoder(Backbone):
     """`fill.toy_tokens`, one stage called ``tokens``. It has no weights, and computes on the CPU in float64."""
 
+    positions = True
+
     def __init__(self, channels: int, *, patch: int = 16, position: float = 1.0) -> None:
         """
         Args:

@@ -54,23 +54,27 @@ def test_a_second_test_reads_what_the_first_one_wrote(folder: Path, tmp_path: Pa
     assert written == {path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
-def test_files_belong_to_weights_transform_and_picture(folder: Path, tmp_path: Path) -> None:
+def test_files_belong_to_weights_transform_kept_maps_role_and_picture(folder: Path, tmp_path: Path) -> None:
     cfg = settings(folder, "TEST.FEATURE_FILES", str(tmp_path))
     data, source = opened(cfg)
     method = build_method(cfg, data.fold.base, pretrained=False)
     files = feature_files(cfg, method, source)
     assert files is not None
-    names = {files.digest(0), files.digest(1)}
+    names = {files.digest(0, False), files.digest(0, True), files.digest(1, False)}
     larger = settings(folder, "TEST.FEATURE_FILES", str(tmp_path), "TEST.SIZE", "81")
     other = feature_files(larger, method, opened(larger)[1])
     assert other is not None
-    names.add(other.digest(0))
+    names.add(other.digest(0, False))
     with torch.no_grad():
         next(method.get_submodule("backbone").parameters()).mul_(2)
     changed = feature_files(cfg, method, source)
     assert changed is not None
-    names.add(changed.digest(0))
-    assert len(names) == 4
+    names.add(changed.digest(0, False))
+    fewer = settings(folder, "TEST.FEATURE_FILES", str(tmp_path), "METHOD.SCCAN.MERGE_STAGES", "['layer3']")
+    without = feature_files(fewer, method, source)
+    assert without is not None
+    names.add(without.digest(0, False))
+    assert len(names) == 6
     assert feature_files(settings(folder), method, source) is None
 
 

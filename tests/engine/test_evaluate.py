@@ -10,7 +10,7 @@ from torch import nn
 from sccan.engine.evaluate import encode_all, evaluate
 from sccan.engine.feature_files import FeatureFiles
 from sccan.engine.modes import evaluation_mode
-from sccan.episodes.episode import EpisodeSpec
+from sccan.episodes.episode import EpisodeSpec, Features
 from sccan.errors import InputError
 from tests.engine.toy import DEVICES, ToyMethod, ToySource, cpu, on, toy_picture, toy_score
 
@@ -152,9 +152,36 @@ def test_features_on_a_disk_give_the_same_rows_without_encoding(tmp_path: Path) 
     expected = run(ToySource(9))
     for budget, encoded in ((0, 6), (2 * 480, 6), (1 << 20, 4), (1 << 20, 0)):
         method = ToyMethod()
-        files = FeatureFiles(tmp_path, lambda number: f"{number:04x}", budget_bytes=budget)
+        files = FeatureFiles(tmp_path, lambda number, support: f"{number:04x}{support:d}", budget_bytes=budget)
         assert torch.equal(run(ToySource(9), method, files=files), expected)
         assert len(method.encoded) == encoded
+
+
+class WithMoreOfSupports(ToyMethod):
+    """Encodes supports by a verb of their own."""
+
+    supports_differ = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supports: list[int] = []
+
+    def encode_support(self, images: torch.Tensor) -> Features:
+        self.supports.append(len(images))
+        return self.encode(images)
+
+
+def test_pictures_that_serve_as_supports_are_encoded_as_such(tmp_path: Path) -> None:
+    for together, supports, all_of_them in ((1, [1, 1, 1], [1, 1, 1, 1, 1]), (5, [2, 1], [2, 1, 1, 1])):
+        method = WithMoreOfSupports()
+        files = FeatureFiles(
+            tmp_path / str(together), lambda number, support: f"{number}{support:d}", budget_bytes=1 << 20
+        )
+        rows = run(RepeatedSupport(6), method, encode_batch=together, files=files)
+        assert torch.equal(rows[:, :4], run(RepeatedSupport(6))[:, :4])
+        assert sorted(method.supports) == sorted(supports)
+        assert sorted(method.encoded) == sorted(all_of_them)
+        assert {path.stem for path in (tmp_path / str(together)).iterdir()} == {"01", "11", "21", "30", "40"}
 
 
 def test_known_features_are_not_computed_again() -> None:

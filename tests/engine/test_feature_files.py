@@ -11,7 +11,7 @@ from sccan.errors import InputError
 
 
 def files(folder: Path, budget: int = 1 << 20) -> FeatureFiles:
-    return FeatureFiles(folder / "features", lambda number: f"{number:08x}", budget_bytes=budget)
+    return FeatureFiles(folder / "features", lambda number, support: f"{number:08x}{support:d}", budget_bytes=budget)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -11,7 +11,7 @@ from sccan.backbones.stage import Backbone
 from sccan.builders.engine import GIGABYTE
 from sccan.builders.feature_files import feature_files, feature_store
 from sccan.engine.distributed import Runtime
-from sccan.engine.evaluate import encode_all
+from sccan.engine.evaluate import encode_all, support_numbers
 from sccan.engine.modes import evaluation_mode
 from sccan.engine.sharing import share_of, shared_features
 from sccan.episodes.episode import Features
@@ -43,7 +43,7 @@ def encoded_once(
     numbers = sorted({number for source in sources for spec in source.specs for number in spec.pictures})
     source = sources[0]
     with evaluation_mode(method), torch.no_grad():
-        first = method.encode(source.load(numbers[0]).image[None].to(runtime.device))
+        first = method.encode_support(source.load(numbers[0]).image[None].to(runtime.device))
     size = sum(value.nbytes for value in first.maps.values())
     if size * len(numbers) > cfg.TEST.CACHE_GB * GIGABYTE:
         return {}
@@ -57,6 +57,7 @@ def encoded_once(
         workers=cfg.DATA.WORKERS,
         store=feature_store(cfg, runtime),
         files=feature_files(cfg, method, source),
+        supports=support_numbers(method, [spec for one in sources for spec in one.specs]),
         fold=cfg.TEST.FOLD_NORMS,
         progress="encoding pictures" if runtime.is_main else "",
     )

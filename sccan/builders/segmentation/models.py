@@ -23,6 +23,8 @@ from sccan.errors import InputError, nearest
 from sccan.method import Method
 from sccan.segmentation.methods import bam, pspnet, sccan
 from sccan.segmentation.methods.bam import BAM
+from sccan.segmentation.methods.frost import FROST
+from sccan.segmentation.methods.insid3 import INSID3
 from sccan.segmentation.methods.pixel_classifier import PixelClassifier
 from sccan.segmentation.methods.pspnet import PSPNet
 from sccan.segmentation.methods.sccan import SCCAN
@@ -110,6 +112,53 @@ def _bam(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrain
     )
 
 
+def _insid3(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
+    node = cfg.METHOD.INSID3
+    stages = _training_free(cfg, backbone, pretrained)
+    return INSID3(
+        backbone,
+        stages=stages,
+        rank=node.RANK if backbone.positions else 0,
+        tau=node.TAU,
+        threshold=node.THRESHOLD,
+        soft=node.SOFT,
+        half_state=node.HALF_STATE,
+    )
+
+
+def _frost(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
+    node = cfg.METHOD.FROST
+    stages = _training_free(cfg, backbone, pretrained)
+    return FROST(
+        backbone,
+        stages=stages,
+        rank=node.RANK if backbone.positions else 0,
+        flip=node.FLIP,
+        bandwidths=node.BANDWIDTHS,
+        odds_weight=node.ODDS_WEIGHT,
+        whiten=node.WHITEN,
+        gate=node.GATE,
+        radius=node.RADIUS,
+        steps=node.STEPS,
+    )
+
+
+def _training_free(cfg: CfgNode, backbone: Backbone, pretrained: bool) -> tuple[str, ...]:
+    """The stages of a method that learns nothing, its backbone's weights loaded where wanted."""
+    name = cfg.METHOD.NAME.upper()
+    refuse_plug_ins(cfg, PLUG_INS, "takes no plug-ins")
+    stages = _stages(cfg, backbone)
+    _require_stages(backbone, stages, f"METHOD.{name}.STAGES")
+    if pretrained:
+        _load_own_backbone(cfg, backbone)
+    return stages
+
+
+def _stages(cfg: CfgNode, backbone: Backbone) -> tuple[str, ...]:
+    """Whose maps are the cells; the last stage where the settings name none."""
+    return tuple(cfg.METHOD[cfg.METHOD.NAME.upper()].STAGES) or (list(backbone.stages)[-1],)
+
+
 def _pixel_classifier(cfg: CfgNode, backbone: Backbone, n_classes: int) -> PixelClassifier:
     node = cfg.METHOD.PIXEL_CLASSIFIER
     _require_stages(backbone, (node.STAGE,), "METHOD.PIXEL_CLASSIFIER.STAGE")
@@ -130,9 +179,17 @@ def _pspnet(cfg: CfgNode, backbone: Backbone, n_classes: int) -> PixelClassifier
     )
 
 
-METHODS: dict[str, Callable[[CfgNode, Backbone, Sequence[int], bool], Method]] = {"sccan": _sccan, "bam": _bam}
+METHODS: dict[str, Callable[[CfgNode, Backbone, Sequence[int], bool], Method]] = {
+    "sccan": _sccan,
+    "bam": _bam,
+    "insid3": _insid3,
+    "frost": _frost,
+}
 """METHOD.NAME -> constructor, given a backbone that the method freezes, the base classes, and whether what is frozen
 gets its trained weights."""
+
+TRAINING_FREE = ("insid3", "frost")
+"""METHOD.NAME of methods that have no checkpoint but the weights of their backbone."""
 
 BASE_LEARNERS: dict[str, Callable[[CfgNode, Backbone, int], PixelClassifier]] = {
     "pixel_classifier": _pixel_classifier,
@@ -192,9 +249,12 @@ def build_base_learner(cfg: CfgNode, n_base: int) -> PixelClassifier:
     return learner
 
 
-def stages_used(cfg: CfgNode) -> tuple[str, tuple[str, ...]]:
+def stages_used(cfg: CfgNode, backbone: Backbone) -> tuple[str, tuple[str, ...]]:
     """The stage of the prior mask, and all stages that a few-shot method compares pictures by."""
     node = cfg.METHOD[cfg.METHOD.NAME.upper()]
+    if cfg.METHOD.NAME in TRAINING_FREE:
+        stages = _stages(cfg, backbone)
+        return stages[-1], stages
     return node.PRIOR_STAGE, tuple(dict.fromkeys((*node.MERGE_STAGES, node.PRIOR_STAGE)))
 
 

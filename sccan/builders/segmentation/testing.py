@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
+from sccan.backbones.weights import weights_digest
 from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import checkpoint_path, digest
 from sccan.builders.engine import evaluator
@@ -27,12 +27,13 @@ from sccan.builders.segmentation.data import (
     protocol_of,
 )
 from sccan.builders.segmentation.features import encoded_once
-from sccan.builders.segmentation.models import build_method, stages_used
+from sccan.builders.segmentation.models import TRAINING_FREE, build_method, stages_used
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import source_revision
 from sccan.episodes.episode import EpisodeSpec, Features
 from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest
 from sccan.episodes.plan import EpisodePlan
+from sccan.errors import InputError
 from sccan.method import Method
 from sccan.report.results import BaselineOutcome, Result, SeedOutcome
 from sccan.segmentation.data.folder import made_as
@@ -69,32 +70,58 @@ class FoldTest:
         method: with its checkpoint, on the runtime's device.
         data: the fold.
         tests: one entry per seed, or the manifest that is replayed.
-        checkpoint: file of the weights.
-        header: what the checkpoint says about itself.
+        weights: what the weights are: a checkpoint, or those of the backbone where nothing is trained.
     """
 
     method: Method
     data: SegmentationData
     tests: list[Tested]
-    checkpoint: Path
-    header: dict[str, Any]
+    weights: TestedWeights
+
+
+@dataclass(frozen=True)
+class TestedWeights:
+    """Where the numbers of a tested method come from.
+
+    Attributes:
+        source: file, or name of the backbone's weights.
+        digest: of their content.
+        selection: how they were chosen.
+    """
+
+    source: str
+    digest: str
+    selection: str
 
 
 def open_test(cfg: CfgNode, runtime: Runtime, *, weights: str = "", manifest: str = "") -> FoldTest:
     """Method, fold and episodes of a test.
 
     Args:
-        weights: checkpoint file or run folder; empty: TEST.WEIGHTS or the run's best.
+        weights: checkpoint file or run folder; empty: TEST.WEIGHTS or the run's best. Methods that are not trained have
+            none, but the weights of their backbone.
         manifest: file of episodes to replay; empty: the protocol's own episodes for every seed.
 
     Raises InputError: something of it is missing or does not fit.
     """
-    path = checkpoint_path(cfg, weights)
+    untrained = cfg.METHOD.NAME in TRAINING_FREE
+    if untrained and (weights or cfg.TEST.WEIGHTS):
+        raise InputError(
+            f"{cfg.METHOD.NAME} has no checkpoint, since nothing of it is trained; leave the weights out and name "
+            "those of its backbone (BACKBONE.WEIGHTS)"
+        )
+    path = None if untrained else checkpoint_path(cfg, weights)
     data = open_data(cfg, runtime)
-    method = build_method(cfg, data.fold.base, pretrained=False)
-    header = load_checkpoint(method, cfg, path)
+    method = build_method(cfg, data.fold.base, pretrained=path is None)
+    if path is None:
+        backbone_digest = weights_digest(method.get_submodule("backbone"))[:16]
+        used = TestedWeights(cfg.BACKBONE.WEIGHTS, backbone_digest, "nothing is trained")
+    else:
+        header = load_checkpoint(method, cfg, path)
+        selection = str(header.get("selection", "unknown (the checkpoint does not say)"))
+        used = TestedWeights(str(path), digest(path), selection)
     tests = [_tested(cfg, data, seed, plan) for seed, plan in episode_plans(cfg, data, manifest)]
-    return FoldTest(method.to(runtime.device).eval(), data, tests, path, header)
+    return FoldTest(method.to(runtime.device).eval(), data, tests, used)
 
 
 def episode_plans(cfg: CfgNode, data: SegmentationData, manifest: str = "") -> list[tuple[int, EpisodePlan]]:
@@ -161,9 +188,9 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
         seeds=seeds,
         miou=spread([outcome.miou for outcome in seeds]),
         fb_iou=spread([outcome.fb_iou for outcome in seeds]),
-        selection=str(job.header.get("selection", "unknown (the checkpoint does not say)")),
-        checkpoint=str(job.checkpoint),
-        checkpoint_digest=digest(job.checkpoint),
+        selection=job.weights.selection,
+        checkpoint=job.weights.source,
+        checkpoint_digest=job.weights.digest,
         code_revision=source_revision() or "",
         baselines=_baselines(cfg, runtime, job, classes, known) if cfg.TEST.BASELINES else (),
         parts=part_outcomes(rows, classes, RATIOS[protocol.ratio]) if isinstance(method, AllAnswers) else (),
@@ -191,7 +218,7 @@ def _baselines(
     assert isinstance(backbone, Backbone)
     base = base_source(cfg, job.data, n_episodes=cfg.TEST.CALIBRATION_EPISODES, seed=cfg.VALIDATE.SEED + 1)
     score = logit_score(cfg)
-    prior_stage, cosine_stages = stages_used(cfg)
+    prior_stage, cosine_stages = stages_used(cfg, backbone)
     # Numbers mean pictures of the test list; another list for the base classes has numbers of its own.
     held = set(next(iter(known.values())).maps) if known and job.data.base_store is job.data.test_store else set()
     usable = known if {prior_stage, *cosine_stages} <= held else {}

@@ -19,13 +19,13 @@ def run_model(case: Case) -> dict[str, Any]:
     support, masks, query = encoded(case, method)
     with torch.inference_mode():
         state = method.condition(support, masks)
-        found, grid = method.ratios(query, state)[0][0], method.grid(query)
-        white = method.without_positions(method.cells(query), query)
+        found, grid = method.ratios(query, state)[0][0], method.cells.grid(query)
+        white = method.cells.debiased(method.cells.unit(query), query)
         if state[0].whitening is not None:
             white = white @ state[0].whitening
         return {
             "candidates": found.candidates.unflatten(0, grid),
-            "query_whitened": method.in_all_channels(white, query)[0, 0].T.unflatten(1, grid),
+            "query_whitened": method.cells.in_all_channels(white, query)[0, 0].T.unflatten(1, grid),
             "log_ratio": found.log_ratio.unflatten(0, grid),
             "smoothed": found.smoothed.unflatten(0, grid),
             "bandwidth": state[0].bandwidth.sigma,

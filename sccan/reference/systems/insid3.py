@@ -25,14 +25,14 @@ def run_model(case: Case) -> dict[str, Any]:
     support, masks, query = encoded(case, method)
     with torch.inference_mode():
         state = method.condition(support, masks)
-        found, grid = method.scored(query, state)[0][0], method.grid(query)
+        found, grid = method.scored(query, state)[0][0], method.cells.grid(query)
         mask = method.predict(query, state)[0, 0].argmax(0)
         results = {
             "candidates": found.candidates.unflatten(0, grid),
-            "prototype": method.in_all_channels(state.prototype, support)[0],
-            "query_debiased": method.in_all_channels(method.without_positions(method.cells(query), query), query)[
-                0, 0
-            ].T.unflatten(1, grid),
+            "prototype": method.cells.in_all_channels(state.prototype, support)[0],
+            "query_debiased": method.cells.in_all_channels(
+                method.cells.debiased(method.cells.unit(query), query), query
+            )[0, 0].T.unflatten(1, grid),
             "mask": mask,
         }
         if found.regions is not None and found.scores is not None:

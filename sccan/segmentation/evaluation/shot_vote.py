@@ -58,6 +58,13 @@ class VotingMethod(Method):
     def encode(self, images: Tensor) -> Features:
         return self.method.encode(images)
 
+    def encode_support(self, images: Tensor) -> Features:
+        return self.method.encode_support(images)
+
+    @property
+    def supports_differ(self) -> bool:
+        return self.method.supports_differ
+
     def condition(self, support: Features, labels: Tensor) -> Any:
         """One state per shot."""
         return [self.method.condition(_shot(support, k), labels[:, k : k + 1]) for k in range(labels.shape[1])]

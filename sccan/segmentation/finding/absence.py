@@ -88,8 +88,8 @@ def _averaged(features: Features, regions: Tensor) -> Tensor:
 
 
 def _deepest(features: Features) -> Tensor:
-    """The map of the last stage; their names count up."""
-    return features.maps[max(features.maps)].float()
+    """The map with the most channels; of several the last by name, since names count up."""
+    return max(features.maps.items(), key=lambda item: (item[1].shape[-3], item[0]))[1].float()
 
 
 def _on_map(regions: Tensor, features: Tensor) -> Tensor:

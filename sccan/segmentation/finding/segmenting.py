@@ -143,7 +143,7 @@ class Segmenting:
 
     def encoded(self, shot: Shot) -> EncodedShot:
         """The shot with its features instead of its pixels."""
-        return EncodedShot(shot.name, self.encode([shot.image]), shot.label)
+        return EncodedShot(shot.name, self.encode([shot.image], support=True), shot.label)
 
     def condition_on(self, shots: Sequence[EncodedShot], class_names: Sequence[str]) -> list[ClassState]:
         """`condition` on features that are known already, with the same answers and errors."""
@@ -203,11 +203,15 @@ class Segmenting:
             state = method.condition(support.view(1, len(masks)), labels[None])
         return ClassState(method, state, class_likeness(support, labels))
 
-    def encode(self, images: Sequence[np.ndarray]) -> Features:
-        """Features of whole pictures, RGB uint8 [h, w, 3] each; what `condition_on` and `answers` work on."""
+    def encode(self, images: Sequence[np.ndarray], *, support: bool = False) -> Features:
+        """Features of whole pictures, RGB uint8 [h, w, 3] each; what `condition_on` and `answers` work on.
+
+        Args:
+            support: they are to serve as examples (and may be segmented as well).
+        """
         inputs = torch.stack([self.transform.image(image) for image in images]).to(self.device)
         with torch.no_grad(), self.autocast():
-            return self.method.encode(inputs)
+            return self.method.encode_support(inputs) if support else self.method.encode(inputs)
 
     def answers(
         self, encoded: Features, sizes: Sequence[tuple[int, int]], states: Sequence[ClassState]

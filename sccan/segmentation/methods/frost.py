@@ -19,7 +19,7 @@ from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.segmentation.methods.training_free import CERTAIN, TrainingFreeMethod
-from sccan.segmentation.parts.cells import CellMasks, cell_masks, mean_colours, on_grid, prototype, to_pixels
+from sccan.segmentation.parts.cells import CellMasks, cell_masks, dilated, mean_colours, on_grid, prototype, to_pixels
 from sccan.segmentation.parts.density import Bandwidth, best_bandwidth, log_ratio
 from sccan.segmentation.parts.matching import PAIRS, forward_gate, most_of_three_are_foreground, votes_needed
 from sccan.segmentation.parts.positions import check_kept_energy
@@ -41,13 +41,14 @@ class FROSTEpisode:
 
     Attributes:
         prototype: mu, whitened, [M].
-        whitening: W, [M, M]; None where there was nothing to whiten with.
+        whitening: W, [M, M]; None where there was nothing to whiten with, or where it was not asked for.
         anchors: cells of every view, whitened, of length one: the foreground, then the background, then what is
             ignored, [L, M] each.
         lengths: that they had before, [L] each.
         foreground, background: how many of each view's anchors are foreground and background.
         bandwidth: of the kernel.
         reach: how far candidates are dilated, in cells.
+        image_size: of the references; queries must have it too.
     """
 
     prototype: Tensor
@@ -58,6 +59,7 @@ class FROSTEpisode:
     background: tuple[int, ...]
     bandwidth: Bandwidth
     reach: int
+    image_size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class FROST(TrainingFreeMethod):
     The defaults are the published method. Departures: several stages, any grid; cells that are mostly ignored (no
     published mask has any) are no anchors; and without any background anchor every candidate is foreground. Inner
     products are computed in the M channels that debiasing keeps, and each is used for the vote and for the densities
-    alike: the same numbers to rounding. Not published: the weight of the foreground's odds.
+    alike: the same numbers to rounding. Not published: the weight of the foreground's odds, and leaving out the
+    whitening or the candidates.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class FROST(TrainingFreeMethod):
         flip: bool = True,
         bandwidths: Sequence[float] = BANDWIDTHS,
         odds_weight: float = 0.0,
+        whiten: bool = True,
+        gate: bool = True,
         radius: float = 16.0,
         steps: int = 10,
     ) -> None:
@@ -107,6 +112,8 @@ class FROST(TrainingFreeMethod):
             bandwidths: widths of the kernel to choose from.
             odds_weight: weight of the log of the foreground's odds among the examples' cells, added to every log ratio;
                 0: foreground and background are expected alike.
+            whiten: stretch cells by the covariance within foreground and background.
+            gate: only candidates and what is near them can be foreground.
             radius: within which cells are smoothed with each other, in cells.
             steps: of smoothing; 0: none.
 
@@ -119,12 +126,14 @@ class FROST(TrainingFreeMethod):
                 "at least one bandwidth and a radius above 0, and 0 steps or more"
             )
         self.flip, self.bandwidths, self.odds_weight = flip, tuple(bandwidths), odds_weight
-        self.radius, self.steps = radius, steps
+        self.whiten, self.gate, self.radius, self.steps = whiten, gate, radius, steps
 
     def encode(self, images: Tensor) -> Features:
         features = super().encode(images)
         colours = (denormalize(images) / 255).clamp(0, 1)
-        return Features({**features.maps, COLOURS: mean_colours(colours, self.grid(features))}, features.image_size)
+        return Features(
+            {**features.maps, COLOURS: mean_colours(colours, self.cells.grid(features))}, features.image_size
+        )
 
     def encode_support(self, images: Tensor) -> Features:
         """Also the maps of the flipped pictures, which `condition` takes for further views."""
@@ -135,6 +144,10 @@ class FROST(TrainingFreeMethod):
         return Features(
             {**features.maps, **{FLIPPED + name: maps for name, maps in flipped.maps.items()}}, features.image_size
         )
+
+    @property
+    def supports_differ(self) -> bool:
+        return self.flip
 
     def condition(self, support: Features, labels: Tensor) -> tuple[FROSTEpisode, ...]:
         """One entry per episode.
@@ -148,45 +161,46 @@ class FROST(TrainingFreeMethod):
         with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
             views, masks = [support], [labels]
             if self.flip:
-                flipped = {name: support.maps[FLIPPED + name] for name in self.stages}
+                flipped = {name: support.maps[FLIPPED + name] for name in self.cells.stages}
                 views, masks = [support, Features(flipped, support.image_size)], [labels, labels.flip(-1)]
-            cells = torch.cat([self.cells(view) for view in views], dim=1)  # [B, V, L, C]
-            check_kept_energy(cells, self.basis(support))
-            told = cell_masks(torch.cat(masks, dim=1), self.grid(support))
-            debiased = self.without_positions(cells, support)
-            channels = cells.shape[-1]
+            cells = torch.cat([self.cells.unit(view) for view in views], dim=1)  # [B, V, L, C]
+            check_kept_energy(cells, self.cells.basis(support))
+            told = cell_masks(torch.cat(masks, dim=1), self.cells.grid(support))
+            debiased = self.cells.debiased(cells, support)
             return tuple(
-                self._conditioned(own, CellMasks(*mask), channels) for own, *mask in zip(debiased, *told, strict=True)
+                self._conditioned(
+                    debiased[b], CellMasks(told.foreground[b], told.background[b]), cells.shape[-1], support
+                )
+                for b in range(len(cells))
             )
 
     def predict(self, query: Features, state: tuple[FROSTEpisode, ...]) -> Tensor:
-        grid, found = self.grid(query), self.ratios(query, state)
-        scores, dilated = (
-            torch.stack([torch.stack([getattr(one, name) for one in own]) for own in found])
-            for name in ("smoothed", "dilated")
-        )
-        shape = query.image_size
-        ratio, near = (to_pixels(on_grid(maps.float(), grid), shape) for maps in (scores, dilated))  # [B, Q, 1, H, W]
+        grid, found = self.cells.grid(query), self.ratios(query, state)
+        cells = torch.stack([torch.stack([one.smoothed for one in own]) for own in found])  # [B, Q, L]
+        reached = torch.stack([torch.stack([one.dilated for one in own]) for own in found]).float()
+        ratio, near = (to_pixels(on_grid(maps, grid), query.image_size) for maps in (cells, reached))  # [B, Q, 1, H, W]
         # Far below zero outside the candidates, and not by a jump there, which a later resize would carry inwards.
         foreground = torch.minimum(ratio, 2 * CERTAIN * (near - 0.5))
         return torch.cat([torch.zeros_like(foreground), foreground], dim=2)
 
     def ratios(self, query: Features, state: tuple[FROSTEpisode, ...]) -> list[list[Ratios]]:
         """What is found in the Q queries of each of the B episodes."""
-        grid = self.grid(query)
+        grid = self.cells.grid(query)
+        for kept in state:
+            self.check_size(query, kept.image_size)
         with torch.no_grad(), torch.autocast(query.maps[COLOURS].device.type, enabled=False):
-            cells = self.cells(query)  # [B, Q, L, C]
-            debiased, colours = self.without_positions(cells, query), query.maps[COLOURS].float()
+            cells = self.cells.unit(query)  # [B, Q, L, C]
+            debiased, colours = self.cells.debiased(cells, query), query.maps[COLOURS].float()
             queries = range(cells.shape[1])
             return [
                 [self._ratios(cells[b, q], debiased[b, q], colours[b, q], kept, grid) for q in queries]
                 for b, kept in enumerate(state)
             ]
 
-    def _conditioned(self, cells: Tensor, masks: CellMasks, channels: int) -> FROSTEpisode:
+    def _conditioned(self, cells: Tensor, masks: CellMasks, channels: int, support: Features) -> FROSTEpisode:
         """What is kept of the V views of one support set, cells [V, L, M], masks [V, L]."""
         whitening = None
-        if masks.foreground.any() and masks.background.any():
+        if self.whiten and masks.foreground.any() and masks.background.any():
             whitening = within_whitening(cells[masks.foreground], cells[masks.background], channels)
             cells = cells @ whitening
         order = (masks.foreground.int() * 2 + masks.background.int()).argsort(dim=-1, descending=True, stable=True)
@@ -205,6 +219,7 @@ class FROST(TrainingFreeMethod):
             tuple(n_back),
             best_bandwidth(front, back, self.bandwidths),
             round(REACH * float(masks.foreground.float().mean())),
+            support.image_size,
         )
 
     def _ratios(
@@ -214,8 +229,8 @@ class FROST(TrainingFreeMethod):
         votes, ratio = self._compared(F.normalize(white, dim=-1), kept)
         candidates = forward_gate(white @ kept.prototype) & (votes >= votes_needed(len(kept.anchors)))
         smooth = smoothed(ratio, cells, colours, radius=self.radius, steps=self.steps) if self.steps else ratio
-        reached = F.max_pool2d(candidates.float().view(1, *grid), 2 * kept.reach + 1, 1, kept.reach)
-        return Ratios(candidates, ratio, smooth, reached.flatten() > 0)
+        reached = dilated(candidates, grid, kept.reach) if self.gate else torch.ones_like(candidates)
+        return Ratios(candidates, ratio, smooth, reached)
 
     def _compared(self, query: Tensor, kept: FROSTEpisode) -> tuple[Tensor, Tensor]:
         """Votes of the views and log density ratio of every query cell of length one, [L] each."""

@@ -30,11 +30,13 @@ class INSID3State:
         prototype: mu, [B, M].
         cells: D of every reference, [B, K, L, M].
         foreground: cells of the object, bool [B, K, L].
+        image_size: of the references; queries must have it too.
     """
 
     prototype: Tensor
     cells: Tensor
     foreground: Tensor
+    image_size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,15 @@ class INSID3(TrainingFreeMethod):
     def condition(self, support: Features, labels: Tensor) -> INSID3State:
         """Raises InputError: debiasing leaves nothing of the features."""
         with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
-            cells = self.cells(support)
-            check_kept_energy(cells, self.basis(support))
-            debiased = self.without_positions(cells, support)  # [B, K, L, M]
-            foreground = cell_masks(labels, self.grid(support)).foreground
+            cells = self.cells.unit(support)
+            check_kept_energy(cells, self.cells.basis(support))
+            debiased = self.cells.debiased(cells, support)  # [B, K, L, M]
+            foreground = cell_masks(labels, self.cells.grid(support)).foreground
             kept = debiased.half() if self.half_state else debiased
-            return INSID3State(prototype(debiased, foreground), kept, foreground)
+            return INSID3State(prototype(debiased, foreground), kept, foreground, support.image_size)
 
     def predict(self, query: Features, state: INSID3State) -> Tensor:
-        grid = self.grid(query)
+        grid = self.cells.grid(query)
         with torch.no_grad(), torch.autocast(state.prototype.device.type, enabled=False):
             rows = [torch.stack([self._logits(one) for one in own]) for own in self.scored(query, state)]
             foreground = to_pixels(on_grid(torch.stack(rows), grid), query.image_size)  # [B, Q, 1, H, W]
@@ -106,8 +108,9 @@ class INSID3(TrainingFreeMethod):
 
     def scored(self, query: Features, state: INSID3State) -> list[list[Scored]]:
         """What is found in the Q queries of each of the B episodes."""
-        cells = self.cells(query)  # [B, Q, L, C]
-        debiased = self.without_positions(cells, query)
+        self.check_size(query, state.image_size)
+        cells = self.cells.unit(query)  # [B, Q, L, C]
+        debiased = self.cells.debiased(cells, query)
         return [
             [
                 self._scored(*pair, state.prototype[episode], state.cells[episode].float(), state.foreground[episode])

@@ -85,6 +85,12 @@ def mean_colours(images: Tensor, grid: tuple[int, int]) -> Tensor:
     return F.interpolate(images, size=grid, mode="area")
 
 
+def dilated(cells: Tensor, grid: tuple[int, int], reach: int) -> Tensor:
+    """Cells at most so many rows and columns from one of these, bool [..., L] of bool [..., L]."""
+    maps = cells.float().view(-1, 1, *grid)
+    return F.max_pool2d(maps, 2 * reach + 1, stride=1, padding=reach).view(cells.shape) > 0
+
+
 def masked_means(cells: Tensor, mask: Tensor) -> Tensor:
     """Mean of the cells of a mask, [..., C] of cells [..., L, C] and mask bool [..., L]; zeros where it is empty."""
     weights = mask.to(cells.dtype)

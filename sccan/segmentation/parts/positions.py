@@ -8,8 +8,6 @@ Letters: C channels, r rank, M = C - r channels kept, h w grid, L = h * w cells.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -91,23 +89,3 @@ def check_kept_energy(cells: Tensor, basis: Tensor | None) -> None:
             f"positional debiasing leaves {kept:.1e} of the features' energy, which is rounding; use a smaller rank "
             f"than {basis.shape[0] - basis.shape[1]} of {basis.shape[0]}"
         )
-
-
-class PerGrid:
-    """Bases by grid, until the weights that they were computed with are replaced."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, int], Tensor] = {}
-
-    def __getitem__(self, size: tuple[int, int]) -> Tensor:
-        return self._known[size]
-
-    def __setitem__(self, size: tuple[int, int], basis: Tensor) -> None:
-        self._known[size] = basis
-
-    def __contains__(self, size: tuple[int, int]) -> bool:
-        return size in self._known
-
-    def forget(self, *_: Any) -> None:
-        """To be called when weights are loaded."""
-        self._known.clear()
