@@ -10,11 +10,12 @@ from pathlib import Path
 
 from sccan.builders.released.trained import load_trained
 from sccan.classification.classifying import NONE
-from sccan.commands.entry import parser
-from sccan.commands.own_pictures import add_compute_options, add_picture_options, left_out, require_apart
+from sccan.commands.entry import parser, say
+from sccan.commands.own_pictures import add_compute_options, add_picture_options, require_apart
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
 from sccan.files.photos import Photo, find_photos
+from sccan.files.tally import Tally
 from sccan.files.writing import written_beside
 from sccan.predict.classifier import Classifier
 from sccan.predict.supports import Supports
@@ -52,9 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         load_trained(args.model, args.opts), device=args.device, precision=args.precision, batch=args.batch
     )
     supports = Supports.from_folder(args.support)
-    photos = find_photos(args.images, leave_out=[args.out])
+    passed, told = Tally(), Tally()
+    photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     truth = _truth(photos, supports.class_names, args.labels)
-    print("\n".join([f"model: {classifier.trained.note}", f"examples: {supports!r}", *left_out(args.images)]))
+    say(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
     problems: dict[str, str] = {}
     with Progress(len(photos), "classifying", unit="picture") as bar:
 
@@ -63,11 +65,11 @@ def main(argv: list[str] | None = None) -> int:
             bar.advance()
 
         entries = []
-        for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed):
+        for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed, told=told):
             entries.append(Entry(one.picture, one.name, tuple(one.probabilities.values()), truth.get(one.picture)))
             bar.advance()
     _write(args.out, entries, photos, supports.class_names, sort=args.sort)
-    print("\n".join([*_summary(entries), *(f"not classified: {name}: {why}" for name, why in problems.items())]))
+    say(*_summary(entries), *told.lines(), *(f"not classified: {name}: {why}" for name, why in problems.items()))
     return 1 if problems else 0
 
 
@@ -77,7 +79,7 @@ def _write(out: Path, entries: list[Entry], photos: list[Photo], class_names: Se
     for one in entries if sort else ():
         with written_beside(out / "sorted" / one.label / one.picture, durable=False) as copy:
             shutil.copyfile(str(by_name[one.picture].path), copy)
-    print("\n".join(f"wrote {path}" for path in files))
+    say(*(f"wrote {path}" for path in files))
 
 
 def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None) -> Mapping[str, str]:

@@ -1,15 +1,18 @@
 """What every command shares: how it ends, and the options that several of them take."""
 
 import argparse
+import io
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from sccan.errors import InputError
+from sccan.files.plain import LONGEST_LINE, one_line, plain
 
 Main = Callable[[list[str] | None], int]
 
@@ -17,12 +20,15 @@ Main = Callable[[list[str] | None], int]
 def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code: 2 and one clear line for bad input, 130 when interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is an error of ours, in one line
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names need not be text in the terminal's encoding
     try:
         code = main(argv)
         sys.stdout.flush()
     except InputError as error:
-        line = " ".join(str(error).split())
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -33,6 +39,11 @@ def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     sys.exit(code)
+
+
+def say(*lines: str) -> None:
+    """Prints sentences of ours, whatever names they hold: a line each, without what a terminal would obey."""
+    print("".join(f"{plain(line, LONGEST_LINE)}\n" for line in lines), end="")
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from sccan.engine.modes import PRECISIONS
 from sccan.errors import InputError
-from sccan.files.photos import other_files
 
 
 def add_picture_options(command: argparse.ArgumentParser, *, support: str, out: str) -> None:
@@ -43,9 +41,3 @@ def require_apart(out: Path, support: Path) -> None:
         raise InputError(
             f"--out {out} lies in the examples {support}, where results would become examples; name another folder"
         )
-
-
-def left_out(sources: Sequence[Path]) -> list[str]:
-    """A line for every folder that holds pictures of kinds that are not read."""
-    found = [(source, other_files(source)) for source in sources if source.is_dir()]
-    return [f"left out of {source}: {kinds} (save them as .jpg or .png)" for source, kinds in found if kinds]

@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Sequence
 
 from sccan.builders.released.trained import load_trained
-from sccan.commands.entry import parser
-from sccan.commands.own_pictures import add_compute_options, add_picture_options, left_out, require_apart
+from sccan.commands.entry import parser, say
+from sccan.commands.own_pictures import add_compute_options, add_picture_options, require_apart
 from sccan.engine.progress import Progress
 from sccan.errors import InputError
 from sccan.files.photos import Photo, find_photos
+from sccan.files.tally import Tally
 from sccan.predict.quality import support_outcomes, told_weak, write_report
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
@@ -44,25 +45,21 @@ def main(argv: list[str] | None = None) -> int:
         batch=args.batch,
     )
     supports = Supports.from_folder(args.support)
-    photos = find_photos(args.images, leave_out=[args.out])
-    print(
-        "\n".join(
-            [f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *left_out(args.images)]
-        )
-    )
+    passed = Tally()
+    photos = find_photos(args.images, leave_out=[args.out], passed=passed)
+    say(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
     segmenter.condition(supports)  # a bad example is told before any file is written
     checked = support_outcomes(segmenter, supports) if args.report else []
-    print("".join(f"{line}\n" for line in told_weak(checked)), end="")
+    say(*told_weak(checked))
     folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite)
     with folder.journal:
         left = len(folder.left(photos, overlays=not args.no_overlays))
-        print(f"{len(photos)} pictures, {len(photos) - left} of them finished earlier; {segmenter!r}")
+        say(f"{len(photos)} pictures, {len(photos) - left} of them finished earlier; {segmenter!r}")
         with Progress(len(photos), "segmenting", done=len(photos) - left, unit="picture") as bar:
             folder.run(photos, overlays=not args.no_overlays, advance=bar.advance)
         files = folder.finish(photos) + ([write_report(folder, photos, checked)] if args.report else [])
-        print("\n".join([*_summary(folder, photos), *(f"wrote {path}" for path in (*files, args.out))]))
-    for name, problem in folder.problems.items():
-        print(f"not segmented: {name}: {problem}")
+        say(*_summary(folder, photos), *folder.told.lines(), *(f"wrote {path}" for path in (*files, args.out)))
+    say(*(f"not segmented: {name}: {problem}" for name, problem in folder.problems.items()))
     return 1 if folder.problems else 0
 
 

@@ -14,9 +14,11 @@ LIMITS: dict[str, float] = {
     "JSON_MB": 1000,  # annotations, tables and indexes as JSON; COCO's own are 0.5 GB
     "TEXT_MB": 256,  # lists, csv tables, manifests
     "YAML_KB": 256,  # settings
+    "ENTRY_MB": 64,  # one entry of an annotation file: an image, an annotation, what else stands there
     "LINE_MB": 8,  # one line of JSON lines or of a list
     "DEPTH": 64,  # lists and objects within each other, JSON and YAML
     "ARRAY_GB": 64,  # one array in an npy, npz, hdf5 or mat file, unpacked
+    "PICTURE_MP": 178,  # pixels of a picture, in millions
     "PICKLE_GB": 16,  # a pickle, and what its arrays come to
     "WEIGHTS_GB": 16,  # a file of weights, unpacked
     "UNPACKED_GB": 400,  # everything that an archive holds
@@ -24,11 +26,11 @@ LIMITS: dict[str, float] = {
     "MEMBERS": 5_000_000,  # files in an archive
 }
 """Name -> bound, in the unit at the end of the name."""
-UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+UNITS = {"KB": 10**3, "MB": 10**6, "MP": 10**6, "GB": 10**9}
 
 
 def limit(name: str) -> int:
-    """The bound of that name, in bytes where its name ends with a unit: $SCCAN_MAX_NAME, or ours.
+    """The bound of that name, in bytes or pixels where its name ends with a unit: $SCCAN_MAX_NAME, or ours.
 
     Raises InputError: the variable is no positive number.
     """
@@ -52,7 +54,7 @@ def check_size(what: str, found: float, name: str) -> None:
 
     Args:
         what: begins the message, for instance ``annotations file a.json``.
-        found: its size, in bytes where the bound's name ends with a unit.
+        found: its size, in bytes or pixels where the bound's name ends with a unit.
         name: of the bound.
 
     Raises InputError: it is larger.

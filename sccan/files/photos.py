@@ -13,10 +13,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sccan.errors import InputError
-from sccan.files.decoding import BROKEN, read_image
-from sccan.files.kinds import PICTURE_SUFFIXES
+from sccan.files.decoding import Decoded, on_white, read_whole
+from sccan.files.depth import eight_bits
+from sccan.files.plain import as_utf8
+from sccan.files.reading import regular_file
+from sccan.files.tally import Tally
+from sccan.files.walking import no_pictures, walk
 
-TRANSPARENT = ("RGBA", "LA", "PA")
 AHEAD = 2
 """Pictures decoded while others are computed."""
 
@@ -44,7 +47,13 @@ class Photo:
 
     def read(self) -> np.ndarray:
         """RGB uint8 [h, w, 3]. Raises InputError: it cannot be read."""
-        return read_photo(self.source) if isinstance(self.source, Path) else as_rgb(self.source, self.name)
+        return self.decoded().pixels
+
+    def decoded(self) -> Decoded:
+        """The picture, and what was done to it. Raises InputError: it cannot be read."""
+        if isinstance(self.source, Path):
+            return read_whole(self.source)
+        return Decoded(as_rgb(self.source, self.name))
 
 
 Pictures = Source | Iterable[Source | Photo]
@@ -63,20 +72,12 @@ def is_single(pictures: Pictures) -> bool:
 def read_photo(path: Path) -> np.ndarray:
     """A file as RGB uint8 [h, w, 3], turned upright.
 
-    Grey, palette and CMYK pictures are converted, 16 bits keep their upper 8, and what is transparent becomes white.
+    Grey, palette and CMYK pictures are converted, deeper samples are stretched to 8 bits (`sccan.files.depth`), and
+    what is transparent becomes white.
 
-    Raises InputError: it is missing, truncated, or no picture.
+    Raises InputError: it is missing, damaged, or no picture.
     """
-    image = read_image(path)
-    try:
-        with Image.open(path) as picture:
-            if picture.mode in TRANSPARENT or "transparency" in picture.info:
-                return _on_white(ImageOps.exif_transpose(picture))
-    except Image.DecompressionBombError:  # only asked about transparency: the picture has been read
-        return image
-    except BROKEN as error:
-        raise InputError(f"image {path} cannot be decoded: {' '.join(str(error).split())}; replace the file") from error
-    return image
+    return read_whole(path).pixels
 
 
 def as_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
@@ -85,7 +86,10 @@ def as_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
     Raises InputError: it is neither, or an array of another form.
     """
     if isinstance(picture, Image.Image):
-        return _on_white(ImageOps.exif_transpose(picture))
+        turned = ImageOps.exif_transpose(picture)
+        if turned.mode in ("F", "I") or turned.mode.startswith("I;16"):
+            return np.repeat(eight_bits(np.asarray(turned), name)[0][..., None], 3, axis=2)
+        return on_white(turned)
     if not isinstance(picture, np.ndarray):
         raise InputError(f"{name} is a {type(picture).__name__}; give a path, an array or a picture of Pillow's")
     shape = picture.shape
@@ -97,28 +101,20 @@ def as_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
         )
     if picture.ndim == 3 and shape[2] == 3:
         return picture
-    return _on_white(Image.fromarray(picture))
+    return on_white(Image.fromarray(picture))
 
 
-def _on_white(picture: Image.Image) -> np.ndarray:
-    if picture.mode not in TRANSPARENT and "transparency" not in picture.info:
-        return np.array(picture.convert("RGB"))
-    opaque = picture.convert("RGBA")
-    paper = Image.new("RGBA", opaque.size, (255, 255, 255, 255))
-    return np.array(Image.alpha_composite(paper, opaque).convert("RGB"))
-
-
-def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = ()) -> list[Photo]:
+def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Tally | None = None) -> list[Photo]:
     """The pictures that a user names: a file, a folder with its sub-folders, an array, or a list of these.
 
     Args:
         leave_out: folders below which nothing is taken (results that lie among the pictures).
+        passed: gets what folders hold besides.
 
     Raises InputError: something is not there, or a folder holds no picture.
     """
     if isinstance(sources, np.ndarray | Image.Image | str | Path):
         sources = [sources]
-    skipped = {folder.resolve() for folder in leave_out}
     found: list[Photo] = []
     for source in sources:
         if isinstance(source, Photo):
@@ -126,9 +122,9 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = ()) -> list[Ph
         elif not isinstance(source, str | Path):
             found.append(Photo(f"picture {len(found)}", source))
         elif Path(source).is_dir():
-            found += _in_folder(Path(source), skipped)
-        elif Path(source).is_file():
-            found.append(Photo(Path(source).name, Path(source)))
+            found += _in_folder(Path(source), leave_out, Tally() if passed is None else passed)
+        elif Path(source).exists() and regular_file(source, "picture") >= 0:
+            found.append(Photo(as_utf8(Path(source).name), Path(source)))
         else:
             raise InputError(f"there is no picture or folder {source}; check the path")
     twice = next((name for name, count in Counter(photo.name for photo in found).items() if count > 1), None)
@@ -137,52 +133,44 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = ()) -> list[Ph
     return found
 
 
-def _in_folder(folder: Path, results: set[Path]) -> list[Photo]:
-    if folder.resolve() in results:
+def _in_folder(folder: Path, results: Sequence[Path], passed: Tally) -> list[Photo]:
+    if folder.resolve() in {one.resolve() for one in results}:
         raise InputError(
             f"{folder} is named for the pictures and for the results; choose another folder for the results"
         )
-    skipped = {one for one in results if folder.resolve() in one.parents}
-    files = [file for file in sorted(folder.rglob("*")) if _counts(file, folder, skipped)]
-    if not files:
-        raise InputError(f"{folder} holds no picture; expected files ending in {', '.join(PICTURE_SUFFIXES)}")
-    return [Photo(file.relative_to(folder).as_posix(), file) for file in files]
+    walked = walk(folder, leave_out=results)
+    others = walked.others()
+    if not walked.pictures:
+        raise no_pictures(folder, others)
+    passed.extend(others)
+    return [Photo(walked.name_of(file), file) for file in walked.pictures]
 
 
-def _counts(file: Path, folder: Path, skipped: set[Path]) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    if hidden or file.suffix.lower() not in PICTURE_SUFFIXES or not file.is_file():
-        return False
-    return not skipped.intersection(file.resolve().parents)
-
-
-def other_files(folder: Path) -> str:
-    """What a folder holds besides pictures, such as ``12 .heic``; empty if nothing that looks like a picture."""
-    kinds = (".heic", ".heif", ".avif", ".gif", ".raw", ".dng", ".cr2", ".nef", ".arw", ".jp2", ".psd", ".svg", ".pdf")
-    found = Counter(file.suffix.lower() for file in folder.rglob("*") if file.suffix.lower() in kinds)
-    return ", ".join(f"{count} {kind}" for kind, count in found.most_common())
-
-
-def readable(photos: Iterable[Photo], on_error: Failure | None = None) -> Iterator[tuple[Photo, np.ndarray]]:
+def readable(
+    photos: Iterable[Photo], on_error: Failure | None = None, told: Tally | None = None
+) -> Iterator[tuple[Photo, np.ndarray]]:
     """The pictures in their order, decoded a little ahead by threads.
 
     Args:
         on_error: gets pictures that cannot be read, which are then left out; None: the first ends the work.
+        told: gets what was done to pictures while they were read.
 
     Raises InputError: see `on_error`.
     """
-    for photo, image in _read_ahead(photos):
-        if not isinstance(image, InputError):
-            yield photo, image
+    for photo, found in _read_ahead(photos):
+        if isinstance(found, Decoded):
+            if told is not None:
+                told.extend((note, photo.name) for note in found.notes)
+            yield photo, found.pixels
         elif on_error is None:
-            raise image
+            raise found
         else:
-            on_error(photo, image)
+            on_error(photo, found)
 
 
-def _read_ahead(photos: Iterable[Photo]) -> Iterator[tuple[Photo, np.ndarray | InputError]]:
+def _read_ahead(photos: Iterable[Photo]) -> Iterator[tuple[Photo, Decoded | InputError]]:
     """What cannot be read comes as its error, in its turn."""
-    waiting: deque[tuple[Photo, Future[np.ndarray | InputError]]] = deque()
+    waiting: deque[tuple[Photo, Future[Decoded | InputError]]] = deque()
     with ThreadPoolExecutor(AHEAD) as threads:
         for photo in photos:
             waiting.append((photo, threads.submit(_attempt, photo)))
@@ -193,8 +181,8 @@ def _read_ahead(photos: Iterable[Photo]) -> Iterator[tuple[Photo, np.ndarray | I
             yield done, future.result()
 
 
-def _attempt(photo: Photo) -> np.ndarray | InputError:
+def _attempt(photo: Photo) -> Decoded | InputError:
     try:
-        return photo.read()
+        return photo.decoded()
     except InputError as error:
         return error

@@ -17,7 +17,7 @@ import numpy as np
 
 from sccan.errors import InputError
 from sccan.files.limits import check_size
-from sccan.files.reading import as_text, read_bytes, read_lines
+from sccan.files.reading import read_bytes, read_lines
 
 T = TypeVar("T")
 LARGEST = 2**53
@@ -55,7 +55,7 @@ def parse_json(content: bytes | str, kind: type[T] | Any, source: str, *, nan: b
     """JSON text as a declared type; `source` begins a message. Raises InputError: see `read_json`."""
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     check_size(f"{source}: the nesting of lists and objects", _depth(data), "DEPTH")
-    text = as_text(data, source) if b"\n" in data else _one_line(data, source)
+    text = _decoded(data, source)
     constant = float if nan else _no_number
     try:
         value = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=constant)
@@ -146,11 +146,13 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-def _one_line(data: bytes, source: str) -> str:
+def _decoded(data: bytes, source: str) -> str:
+    """Lines may be long: annotations hold whole pictures as text."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{source}: not UTF-8 text; save it as such") from error
+        line = f", line {data.count(10, 0, error.start) + 1}" if b"\n" in data else ""
+        raise InputError(f"{source}{line}: not UTF-8 text; save it as such") from error
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

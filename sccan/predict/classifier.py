@@ -25,6 +25,7 @@ from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
+from sccan.files.tally import Tally
 from sccan.predict.supports import Supports
 
 
@@ -104,31 +105,40 @@ class Classifier:
         return found[0] if is_single(pictures) else found
 
     def each(
-        self, supports: Supports, pictures: Pictures, *, none_below: float = 0.0, on_error: Failure | None = None
+        self,
+        supports: Supports,
+        pictures: Pictures,
+        *,
+        none_below: float = 0.0,
+        on_error: Failure | None = None,
+        told: Tally | None = None,
     ) -> Iterator[ClassifiedPicture]:
         """The results one after another (a transductive method gives them once it has seen all pictures).
 
         Args:
             none_below: see `__call__`.
             on_error: gets pictures that cannot be read, which are then left out; None: the first ends the work.
+            told: gets what was done to pictures while they were read.
 
         Raises InputError: the supports, a picture or the threshold are unfit.
         """
         if not 0 <= none_below < 1:
             raise InputError(f"the smallest probability is {none_below}, but must lie in [0, 1)")
         state, names = self.condition(supports), supports.class_names
-        for photos, features in self._encoded(find_photos(pictures), on_error):
+        for photos, features in self._encoded(find_photos(pictures), on_error, told):
             rows = self.task.probabilities(features, state).tolist()
             for photo, row in zip(photos, rows, strict=True):
                 best = max(row)
                 name = NONE if best < none_below else names[row.index(best)]
                 yield ClassifiedPicture(photo.name, photo.path, name, dict(zip(names, row, strict=True)))
 
-    def _encoded(self, photos: list[Photo], on_error: Failure | None) -> Iterator[tuple[list[Photo], Features]]:
+    def _encoded(
+        self, photos: list[Photo], on_error: Failure | None, told: Tally | None
+    ) -> Iterator[tuple[list[Photo], Features]]:
         """Groups of pictures that are looked at together, with their features."""
         groups = (
             ([photo for photo, _ in group], self.task.encode([image for _, image in group]))
-            for group in batched(readable(photos, on_error), self.batch)
+            for group in batched(readable(photos, on_error, told), self.batch)
         )
         if not self.is_transductive:
             yield from groups

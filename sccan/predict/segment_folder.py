@@ -16,6 +16,7 @@ from typing import Any
 from sccan.errors import InputError
 from sccan.files.journal import Journal, Record
 from sccan.files.photos import Photo
+from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports
@@ -37,6 +38,7 @@ class SegmentedFolder:
         out: the folder.
         class_names: what was looked for.
         problems: name of every picture that could not be read -> why.
+        told: what was done to pictures while they were read.
     """
 
     def __init__(self, out: Path, segmenter: Segmenter, supports: Supports, *, overwrite: bool = False) -> None:
@@ -50,6 +52,7 @@ class SegmentedFolder:
         self.out, self.class_names = out, supports.class_names
         self.segmenter, self.supports, self.overwrite = segmenter, supports, overwrite
         self.problems: dict[str, str] = {}
+        self.told = Tally()
         facts: dict[str, Any] = {name: value for name, value in segmenter.facts.items() if name != "model"}
         facts |= {"supports": supports.fingerprint, "classes": list(self.class_names)}
         self.journal = Journal(out / JOURNAL, facts, overwrite=overwrite)
@@ -72,7 +75,8 @@ class SegmentedFolder:
             self.problems[photo.name] = str(error)
             advance()
 
-        for result in self.segmenter.each(self.supports, self.left(photos, overlays=overlays), on_error=failed):
+        left = self.left(photos, overlays=overlays)
+        for result in self.segmenter.each(self.supports, left, on_error=failed, told=self.told):
             target = targets[result.picture]
             # Claimed first: a file that a killed process leaves is known to be ours.
             self.journal.add(result.picture, {"mask": self._inside(target), "stamp": None})

@@ -25,6 +25,7 @@ from sccan.engine.modes import autocast, check_precision
 from sccan.episodes.stacking import batched
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
+from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
 from sccan.predict.supports import Supports
 from sccan.report.label_overlay import label_overlay
@@ -187,18 +188,24 @@ class Segmenter:
         return found[0] if is_single(pictures) else found
 
     def each(
-        self, supports: Supports, pictures: Pictures, *, on_error: Failure | None = None
+        self,
+        supports: Supports,
+        pictures: Pictures,
+        *,
+        on_error: Failure | None = None,
+        told: Tally | None = None,
     ) -> Iterator[SegmentedPicture]:
         """The results one after another, so that any number of pictures fits into memory.
 
         Args:
             on_error: gets pictures that cannot be read, which are then left out; None: the first ends the work.
+            told: gets what was done to pictures while they were read.
 
         Raises InputError: the supports or a picture are unfit.
         """
         photos = find_photos(pictures)
         states, names = self.condition(supports), supports.class_names
-        for group in batched(readable(photos, on_error), 1 if self.tile else self.task.batch):
+        for group in batched(readable(photos, on_error, told), 1 if self.tile else self.task.batch):
             results = self.task.segment([image for _, image in group], states)
             for (photo, image), found in zip(group, results, strict=True):
                 labels = label_map(found.maps)

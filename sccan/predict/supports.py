@@ -13,14 +13,18 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.files.kinds import LABEL_FOLDERS
+from sccan.files.decoding import read_whole
+from sccan.files.heads import head_of
 from sccan.files.photos import Pixels, Source, as_rgb, read_photo
-from sccan.segmentation.data.annotations.examples import LABELME_FOLDERS, find_pictures, read_examples
+from sccan.files.tally import Tally
+from sccan.files.walking import walk
+from sccan.segmentation.data.annotations.examples import Annotated, read_examples
+from sccan.segmentation.data.annotations.places import KNOWN
 from sccan.segmentation.finding.segmenting import Shot
 
 HOW = (
-    "put a mask PNG of the same name beside each picture or in masks/, or one COCO json, or LabelMe json files; "
-    "for a classifier, one sub-folder of pictures per class"
+    "put a mask PNG of the same name beside each picture or in masks/, or the export of a labelling tool (COCO, LabelMe
+    ...); " "for a classifier, one sub-folder of pictures per class"
 )
 
 
@@ -81,7 +85,8 @@ class Supports:
     def from_folder(cls, folder: str | Path) -> Self:
         """The examples of a folder, however they were annotated.
 
-        Masks are PNGs of the pictures' names, beside them or in ``masks/``; or one COCO json; or LabelMe json files.
+        Masks are PNGs of the pictures' names, beside them or in ``masks/``; or what a labelling tool exports
+        (`sccan.segmentation.data.annotations.formats`). What is left out or guessed stands in ``notes``.
         A mask of 0 and 255 shows one class, called after the folder. Several classes are sub-folders of that kind, or
         names in the json files, or values 1, 2, 3 ... with their names in ``classes.txt``. For classifiers: one
         sub-folder of pictures per class.
@@ -91,13 +96,18 @@ class Supports:
         root = Path(folder)
         if not root.is_dir():
             raise InputError(f"there is no folder {root}; give one with annotated pictures: {HOW}")
-        names, annotated = read_examples(root)
-        if annotated:
-            found = [Example(one.image.name, one.image, names, one.label) for one in annotated]
-            left = len(find_pictures(root)) - len(found)
-            notes = [f"{left} of the pictures in {root} have no annotation and were left out"] * (left > 0)
-            return cls(_showing(found, root), notes=notes)
-        return cls(_of_class_folders(root))
+        examples = read_examples(root)
+        told = Tally(examples.told)
+        if examples.annotated:
+            found = _showing([_example(one, examples.names) for one in examples.annotated], root, told)
+        else:
+            told = Tally()
+            found = _of_class_folders(root, told)
+            told.extend(("left out, as they lie outside of the class folders", name) for name, _ in examples.pictures)
+        for one in found:
+            if isinstance(one.source, Path) and is_unusual(one.source):
+                told.extend((note, one.name) for note in read_whole(one.source).notes)
+        return cls(found, notes=told.lines())
 
     @classmethod
     def from_arrays(
@@ -164,7 +174,7 @@ class Supports:
     def shots(self) -> list[Shot]:
         """For segmentation: every picture with its label, numbered as `class_names`.
 
-        Raises InputError: there is no example, one has no mask, or a picture cannot be read.
+        Raises InputError: there is no example, one has no mask or one of another size, or a picture cannot be read.
         """
         if not self.examples:
             raise InputError(f"there are no examples; {HOW}")
@@ -172,7 +182,7 @@ class Supports:
             if example.label is None:
                 raise InputError(f"example {example.name} has no mask, which segmentation needs; {HOW}")
         numbers = {name: number for number, name in enumerate(self.class_names, 1)}
-        return [Shot(example.name, example.image(), _numbered(example, numbers)) for example in self.examples]
+        return [Shot(one.name, _fitting_image(one), _numbered(one, numbers)) for one in self.examples]
 
     def labelled(self) -> tuple[list[Example], list[int]]:
         """For classification: every example and the number of its class, counted from 0.
@@ -198,35 +208,64 @@ class Supports:
         return f"Supports({len(self)} picture{'s' * (len(self) != 1)}: {', '.join(counts)})"
 
 
-def _of_class_folders(root: Path) -> list[Example]:
+def is_unusual(picture: Path) -> bool:
+    """Whether something is done to a picture while it is read, which a user should hear of."""
+    head = head_of(picture, "image")
+    return head.is_deep or head.pages > 1 or head.form in ("BMP", "TIFF")
+
+
+def _of_class_folders(root: Path, told: Tally) -> list[Example]:
     """The examples of a folder with a sub-folder per class."""
-    own = {*LABEL_FOLDERS, *LABELME_FOLDERS}
-    folders = [one for one in sorted(root.iterdir()) if one.is_dir() and one.name[0] != "." and one.name not in own]
+    top = walk(root, deep=False)
+    told.extend(top.passed)
+    full = [folder for folder in top.folders if walk(folder).pictures]
+    if all(folder.name in KNOWN for folder in full):
+        folders = [folder for folder in top.folders if folder.name not in KNOWN]
+    else:  # also a class of things that are called masks
+        folders = [folder for folder in top.folders if folder in full or folder.name not in KNOWN]
     found: list[Example] = []
     for folder in folders:
-        names, annotated = read_examples(folder, folder.name)
-        found += [Example(f"{folder.name}/{one.image.name}", one.image, names, one.label) for one in annotated]
-        if not annotated:
-            pictures = find_pictures(folder)
-            if not pictures:
+        examples = read_examples(folder, folder.name)
+        told.extend((what, f"{folder.name}/{name}") for what, name in examples.told)
+        found += [_example(one, examples.names, f"{folder.name}/") for one in examples.annotated]
+        if not examples.annotated:
+            if not examples.pictures:
                 raise InputError(f"class folder {folder} holds no picture; add some, or remove it")
-            found += [Example(f"{folder.name}/{file.name}", file, (folder.name,), None) for file in pictures.values()]
+            found += [Example(f"{folder.name}/{name}", file, (folder.name,), None) for name, file in examples.pictures]
     if not found:
-        held = len(find_pictures(root))
-        raise InputError(f"{root} holds {held or 'no'} pictures and no annotation; {HOW}")
+        held = len(walk(root).pictures)
+        said = "; ".join(read_examples(root).told.lines())
+        raise InputError(f"{root} holds {held or 'no'} pictures and no annotation; {HOW}{f' ({said})' * bool(said)}")
     masked = {example.label is not None for example in found}
     if len(masked) > 1:
         bare = next(example for example in found if example.label is None)
         raise InputError(f"some class folders of {root} have masks, but {bare.name} has none; give all of them or none")
-    return _showing(found, root) if masked == {True} else found
+    return _showing(found, root, told) if masked == {True} else found
 
 
-def _showing(found: list[Example], root: Path) -> list[Example]:
+def _example(one: Annotated, names: tuple[str, ...], before: str = "") -> Example:
+    return Example(before + one.name, one.image, names, one.label)
+
+
+def _showing(found: list[Example], root: Path, told: Tally) -> list[Example]:
     """Those that show something."""
     shown = [example for example in found if example.shown]
+    told.extend(("left out, as nothing is marked in them", example.name) for example in found if not example.shown)
     if not shown:
-        raise InputError(f"the annotations of {root} mark nothing; mark the object in at least one picture")
+        said = "; ".join(told.lines())
+        raise InputError(f"the annotations of {root} mark nothing; mark the object in at least one picture ({said})")
     return shown
+
+
+def _fitting_image(example: Example) -> np.ndarray:
+    image = example.image()
+    assert example.label is not None
+    if image.shape[:2] != example.label.shape:
+        raise InputError(
+            f"example {example.name} is {list(image.shape[:2])} (height, width) as it is read, but its mask is "
+            f"{list(example.label.shape)}; save both anew"
+        )
+    return image
 
 
 def _numbered(example: Example, numbers: dict[str, int]) -> np.ndarray:

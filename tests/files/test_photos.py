@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.photos import Photo, as_rgb, find_photos, is_single, other_files, read_photo, readable
+from sccan.files.photos import Photo, as_rgb, find_photos, is_single, read_photo, readable
+from sccan.files.tally import Tally
 from tests.predict.made_up import disc, save
 
 IMAGE, _ = disc(24, 36)
@@ -87,7 +88,13 @@ def test_a_folder_is_searched_with_its_sub_folders_and_without_results(tmp_path:
     with pytest.raises(InputError, match="is named for the pictures and for the results"):
         find_photos(tmp_path / "deep", leave_out=[tmp_path / "deep"])
     assert len(find_photos(tmp_path / "deep", leave_out=[tmp_path])) == 1  # results above the pictures
-    assert other_files(tmp_path) == "2 .heic"
+    passed = Tally()
+    assert len(find_photos(tmp_path, leave_out=[tmp_path / "out"], passed=passed)) == 3
+    assert passed.lines() == [
+        "passed over, as they are hidden or a system's own: 1 (.hidden)",
+        "passed over, as their ending is .txt: 1 (notes.txt)",
+        "passed over, as their ending is .heic (save them as .jpg or .png): 2 (x.heic, y.HEIC)",
+    ]
     found = find_photos([tmp_path / "b.jpg", IMAGE, Photo("mine", IMAGE)])
     assert [one.name for one in found] == ["b.jpg", "picture 1", "mine"]
     assert [is_single(one) for one in (tmp_path / "b.jpg", IMAGE, tmp_path, [IMAGE])] == [True, True, False, False]

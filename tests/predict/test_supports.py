@@ -50,7 +50,7 @@ def test_a_picture_with_several_classes_is_one_shot_for_each(tmp_path: Path) -> 
     supports = Supports.from_folder(tmp_path)
     assert supports.class_names == ("mug", "pen", "cup")
     assert repr(supports) == "Supports(2 pictures: mug (1), pen (1), cup (1))"
-    assert supports.notes == (f"1 of the pictures in {tmp_path} have no annotation and were left out",)
+    assert supports.notes == ("left out, as they have no annotation: 1 (unmarked.jpg)",)
     np.testing.assert_array_equal(supports.shots()[0].label, label)
     with pytest.raises(InputError, match=r"a\.jpg shows mug, pen; a classifier needs one class per picture"):
         supports.labelled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sccan.engine.distributed import Runtime
 from sccan.episodes.index import ClassIndex, FoldLists
 from sccan.episodes.plan import EpisodePlan, StratifiedPlan
 from sccan.errors import InputError
+from sccan.files.plain import one_line
 from sccan.segmentation.data.folder import open_dataset
 from sccan.segmentation.data.prepare.lists import hsnet_items
 from sccan.segmentation.data.sampling.pictures import PictureStore, SegmentationSource
@@ -23,6 +25,8 @@ from sccan.segmentation.data.sets.scan import build_index
 from sccan.segmentation.data.transforms.published import FixedTransform
 from sccan.segmentation.evaluation.protocols import Protocol, protocol
 from sccan.segmentation.evaluation.scoring import LogitScore
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ def open_data(cfg: CfgNode, runtime: Runtime) -> SegmentationData:
             train_list=node.TRAIN_LIST,
             val_list=node.VAL_LIST,
         )
+        if runtime.is_main:
+            for line in dataset.notes:
+                logger.info("%s", one_line(line))
         fold = dataset.fold(node.FOLD)
         stores = _stores(cfg, dataset, runtime)
     train_store, test_store = stores
@@ -98,7 +105,12 @@ def _stores(cfg: CfgNode, dataset: Dataset, runtime: Runtime) -> tuple[PictureSt
 
     def store(pairs: Any) -> PictureStore:
         index: ClassIndex = build_index(
-            root, pairs, dataset.class_names, cache=cfg.DATA.CACHE or None, progress=runtime.is_main
+            root,
+            pairs,
+            dataset.class_names,
+            cache=cfg.DATA.CACHE or None,
+            progress=runtime.is_main,
+            strict=dataset.strict,
         )
         return PictureStore(index, memory_bytes=int(memory))
 

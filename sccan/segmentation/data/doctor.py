@@ -15,8 +15,9 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE, ClassIndex, FoldLists
 from sccan.errors import InputError
-from sccan.files.decoding import image_size, read_image, read_label
+from sccan.files.decoding import image_size, read_image, read_label, read_whole
 from sccan.files.parallel import in_parallel
+from sccan.files.tally import Note, Tally
 from sccan.report.findings import Finding, Level, repeated
 from sccan.segmentation.data.labels.palette import voc_luminances
 from sccan.segmentation.data.prepare.counts import compare_counts, count_table, published_counts, verdict
@@ -78,16 +79,18 @@ class PairReport:
         problem: key of `PROBLEMS` and a sentence; None: none.
         palette: whether the label is a palette PNG.
         row: height, width, pixels of 255, pixels of 0..n; None where there is a problem.
+        notes: what was done to the picture while it was read.
     """
 
     problem: tuple[str, str] | None
     palette: bool = False
     row: np.ndarray | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def examine(dataset: Dataset, root: Path, question: Question) -> list[Finding]:
     """Everything there is to say about a data set; nothing is written."""
-    findings: list[Finding] = []
+    findings = [Finding("note", "folder", line) for line in dataset.notes]
     parts: dict[str, Pairs] = {}
     for part in PARTS:
         try:
@@ -99,11 +102,13 @@ def examine(dataset: Dataset, root: Path, question: Question) -> list[Finding]:
         return findings
     findings += _lists(parts)
     every = list(dict.fromkeys(pair for pairs in parts.values() for pair in pairs))
-    work = partial(inspect_pair, root, dataset.n_classes, question.decode)
+    work = partial(inspect_pair, root, dataset.n_classes, question.decode, strict=dataset.strict)
     title = f"examining {root.name}"
     found = list(in_parallel(work, every, total=len(every), workers=question.workers, title=title))
     reports = dict(zip(every, found, strict=True))
     findings += _files(reports)
+    told = Tally(note for report in found for note in report.notes)
+    findings += [Finding("note", "images", line) for line in told.lines()]
     findings += _labels(root, every, reports)
     for part, pairs in parts.items():
         index = _index(dataset, root, pairs, reports)
@@ -114,14 +119,21 @@ def examine(dataset: Dataset, root: Path, question: Question) -> list[Finding]:
     return findings
 
 
-def inspect_pair(root: Path, n_classes: int, decode: bool, pair: tuple[str, str]) -> PairReport:
+def inspect_pair(
+    root: Path, n_classes: int, decode: bool, pair: tuple[str, str], *, strict: bool = False
+) -> PairReport:
     """Opens an image and its label; a problem is reported, never raised."""
     image, label = root / pair[0], root / pair[1]
     for path, kind in ((image, "image"), (label, "label")):
         if not path.is_file():
             return PairReport((f"missing {kind}", pair[kind == "label"]))
+    notes: tuple[Note, ...] = ()
     try:
-        size = read_image(image).shape[:2] if decode else image_size(image)
+        if decode and strict:
+            whole = read_whole(image, background="none")
+            size, notes = whole.pixels.shape[:2], tuple((note, pair[0]) for note in whole.notes)
+        else:
+            size = read_image(image).shape[:2] if decode else image_size(image)
     except InputError as error:
         return PairReport(("unreadable image", str(error)))
     try:
@@ -140,7 +152,7 @@ def inspect_pair(root: Path, n_classes: int, decode: bool, pair: tuple[str, str]
         shown = " ".join(map(str, wrong[:5].tolist()))
         return PairReport((kind, f"{pair[1]}: {shown} (classes are 1..{n_classes})"), palette)
     row = np.concatenate([[*size, histogram[IGNORE]], histogram[: n_classes + 1]])
-    return PairReport(None, palette, row)
+    return PairReport(None, palette, row, notes)
 
 
 def _lists(parts: dict[str, Pairs]) -> list[Finding]:

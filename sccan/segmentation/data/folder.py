@@ -1,14 +1,13 @@
-"""A folder of one's own as a data set: pictures with label PNGs, with one COCO json, or with LabelMe json files.
+"""A folder of one's own as a data set: pictures with label PNGs, or with what a labelling tool has exported.
 
-    images/ (or JPEGImages/)                     the pictures
+    images/ (or JPEGImages/)                     the pictures, also in sub-folders
     labels/ (or masks/, SegmentationClassAug/)   label PNGs of the same names, or instead
-    annotations.json                             instances in COCO's format (any name, also in annotations/), or instead
-    labelme/NAME.json                            one LabelMe file per picture (also beside the pictures)
+    *.json, *.xml, *.txt ...                     an export (`sccan.segmentation.data.annotations.formats`)
     classes.txt                                  class names, one per line; needed for label PNGs, else optional
     folds.txt                                    names of the novel classes of fold 0, 1, ...: a line each; optional
     train.txt, val.txt                           names of pictures, one per line; optional
 
-Nothing is written into the folder: label images made from json files go to the cache.
+Nothing is written into the folder: label images made from annotations go to the cache.
 """
 
 from __future__ import annotations
@@ -24,20 +23,29 @@ from typing import Any
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError, nearest
 from sccan.files.cache import cache_folder
-from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, LABELME_FOLDERS
+from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, PICTURE_SUFFIXES
+from sccan.files.matching import PictureNames
 from sccan.files.parallel import in_parallel
-from sccan.segmentation.data.annotations import labelme
-from sccan.segmentation.data.annotations.coco_files import VARIANT, coco_classes, find_coco
-from sccan.segmentation.data.annotations.coco_labels import LabelTask, make_label
-from sccan.segmentation.data.annotations.instances import read_instances
-from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS, is_finished
+from sccan.files.plain import as_utf8, plain
+from sccan.files.structured import parse_json
+from sccan.files.tally import Note, Tally
+from sccan.files.writing import write_json
+from sccan.segmentation.data.annotations.annotated import Annotations, Marked, merged
+from sccan.segmentation.data.annotations.formats import read_annotations
+from sccan.segmentation.data.annotations.mask_pngs import masks_of, orphans
+from sccan.segmentation.data.annotations.places import Place, look_at
+from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS, is_finished, write_label
 from sccan.segmentation.data.sets.datasets import CLASS_FILES, DATASETS, Dataset, describe
 from sccan.segmentation.data.sets.folds import FOLD_RULES, Fold
-from sccan.segmentation.data.sets.lists import SUFFIXES, Pairs, read_class_names
+from sccan.segmentation.data.sets.lists import Pairs, read_class_names
 from sccan.segmentation.data.sets.record import label_variant
 
 FOLDER = "folder"
 FOLDS_FILE = "folds.txt"
+TRAINING = ("train", "training")
+"""Parts of a data set that are trained on."""
+DRAWN = "2"
+"""Changes when labels are drawn otherwise, so that those in the cache are made anew."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,14 @@ class FolderDataset(Dataset):
         everything: image (relative to the root) and label of every labelled picture, by name.
         novel_by_fold: class numbers tested in fold 0, 1, ...; empty: folds follow from the rule.
         label_variant: how the labels were made, for results.
+        parts: part of every picture (``train``, ``valid`` ...); empty: the folder has none.
     """
 
     everything: tuple[tuple[str, str], ...] = ()
     novel_by_fold: tuple[tuple[int, ...], ...] = ()
     label_variant: str = "label PNGs"
+    parts: tuple[str, ...] = ()
+    strict: bool = True
 
     @property
     def folds(self) -> tuple[Fold, ...]:
@@ -75,9 +86,15 @@ class FolderDataset(Dataset):
         if not name:
             name = "train.txt" if train else "val.txt"
             if not (root / name).is_file():
-                return list(self.everything)
+                return self._of_part(train)
         inside = root / name
-        return _listed(inside if inside.is_file() else Path(name), self.everything)
+        return _listed(inside if inside.is_file() else Path(name), root, self.everything)
+
+    def _of_part(self, train: bool) -> Pairs:
+        """All pictures, or those of the folder's own parts."""
+        parts = self.parts or ("",) * len(self.everything)
+        chosen = [pair for pair, part in zip(self.everything, parts, strict=True) if (part in TRAINING) == train]
+        return chosen if len(chosen) < len(self.everything) and chosen else list(self.everything)
 
 
 def made_as(dataset: Dataset, index: ClassIndex) -> str:
@@ -128,8 +145,10 @@ def open_folder(
         hint = nearest(fold_rule, FOLD_RULES)
         raise InputError(f"unknown fold rule {fold_rule!r}; expected {' or '.join(FOLD_RULES)}{hint}")
     names = _class_file(root, class_file)
-    images = find_images(root)
-    classes, pairs, variant = _labelled(root, images, names, cache_folder(cache), workers)
+    place = look_at(root, names, masks_beside=False)
+    _require_pictures(place)
+    told = Tally()
+    classes, pairs, variant = _labelled(place, cache_folder(cache), workers, told)
     if len(classes) > LARGEST_CLASS:
         raise InputError(f"{root} has {len(classes)} classes, but label images can hold {LARGEST_CLASS} at most")
     novel = read_folds(root / FOLDS_FILE, classes) if (root / FOLDS_FILE).is_file() else ()
@@ -143,29 +162,19 @@ def open_folder(
         everything=tuple(pairs),
         novel_by_fold=novel,
         label_variant=variant,
+        parts=tuple(place.part_of(root / image) for image, _ in pairs),
+        notes=tuple(told.lines()),
     )
 
 
-def find_images(root: Path) -> dict[str, str]:
-    """Name -> path below the root of every picture.
-
-    Raises InputError: there is no folder of pictures, it is empty, or two pictures have one name.
-    """
-    folder = next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), None)
+def _require_pictures(place: Place) -> None:
+    """Raises InputError: there is no picture."""
+    if place.pictures.files:
+        return
+    folder = next((place.root / name for name in IMAGE_FOLDERS if (place.root / name).is_dir()), None)
     if folder is None:
-        raise InputError(f"{root} has no folder {' or '.join(IMAGE_FOLDERS)}; put your pictures there")
-    images: dict[str, str] = {}
-    for file in sorted(folder.iterdir()):
-        if file.suffix.lower() not in SUFFIXES:
-            continue
-        if file.stem in images:
-            raise InputError(
-                f"{folder} has two pictures called {file.stem} ({images[file.stem]}, {file.name}); rename one"
-            )
-        images[file.stem] = f"{folder.name}/{file.name}"
-    if not images:
-        raise InputError(f"{folder} has no pictures ({', '.join(SUFFIXES)})")
-    return images
+        raise InputError(f"{place.root} has no folder {' or '.join(IMAGE_FOLDERS[:2])}; put your pictures there")
+    raise InputError(f"{folder} has no pictures ({', '.join(PICTURE_SUFFIXES)})")
 
 
 def read_folds(path: Path, class_names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -204,68 +213,135 @@ def read_folds(path: Path, class_names: Sequence[str]) -> tuple[tuple[int, ...],
 # Labels
 
 
-def _labelled(
-    root: Path, images: dict[str, str], names: Sequence[str], cache: Path, workers: int
-) -> tuple[Sequence[str], Pairs, str]:
+@dataclass(frozen=True)
+class LabelTask:
+    """One label image to make.
+
+    Attributes:
+        marked: the picture and its annotation.
+        numbers: class name -> number.
+        target: the label image.
+    """
+
+    marked: Marked
+    numbers: dict[str, int]
+    target: Path
+
+    @property
+    def notes_file(self) -> Path:
+        """What was said while the label was made; written where there was something to say."""
+        return self.target.with_suffix(".json")
+
+    def notes(self) -> list[Note]:
+        """What was said while the label was made. Raises InputError: the cache is damaged."""
+        if not self.notes_file.is_file():
+            return []
+        return parse_json(self.notes_file.read_bytes(), list[tuple[str, str]], f"cached notes {self.notes_file}")
+
+
+def make_label(task: LabelTask) -> None:
+    """Writes the label image of one picture, and what there is to say about it.
+
+    Raises InputError: the annotation is unfit, or a file cannot be written.
+    """
+    label, notes = task.marked.label(task.numbers)
+    if notes:
+        write_json(task.notes_file, notes)
+    write_label(task.target, label)
+
+
+def _labelled(place: Place, cache: Path, workers: int, told: Tally) -> tuple[Sequence[str], Pairs, str]:
     """Class names, pairs of image and label, and how the labels were made."""
-    folder = next((name for name in LABEL_FOLDERS if any((root / name).glob("*.png"))), None)
-    if folder is not None:
-        if not names:
+    tools = read_annotations(place)
+    used = frozenset().union(*(found.used for found in tools))
+    root, labels = place.root, {}
+    masks = {image: mask for image, mask in masks_of(place).items() if mask not in used and mask.parent != image.parent}
+    classes, variants = place.class_names, []
+    if masks and tools and not classes:
+        told.extend(
+            ("passed over, as classes.txt does not name their numbers", place.below(mask)) for mask in masks.values()
+        )
+        masks = {}
+    folder = next(
+        (root / name for name in LABEL_FOLDERS if any(root / name in mask.parents for mask in place.ending(".png"))),
+        None,
+    )
+    if masks or (folder is not None and not tools):
+        if not classes:
             raise InputError(
                 f"the classes of {root} are not known; name them in {root / CLASS_FILES[0]}, one per line, or set "
                 "DATA.CLASSES"
             )
-        labels = {file.stem: f"{folder}/{file.name}" for file in (root / folder).glob("*.png")}
-        return names, _matched(images, labels, f"a label PNG in {root / folder}"), "label PNGs"
-    shapes = find_labelme(root, images)
-    if shapes:
-        return _from_labelme(root, images, shapes, names, cache, workers)
-    return _from_coco(root, images, find_coco(root), names, cache, workers)
-
-
-def find_labelme(root: Path, images: Iterable[str]) -> dict[str, Path]:
-    """Picture name -> LabelMe file of the same name."""
-    found: dict[str, Path] = {}
-    for folder in LABELME_FOLDERS:
-        found |= {file.stem: file for file in sorted((root / folder).glob("*.json")) if file.stem in set(images)}
-    return found
-
-
-def _from_labelme(
-    root: Path, images: dict[str, str], shapes: dict[str, Path], names: Sequence[str], cache: Path, workers: int
-) -> tuple[Sequence[str], Pairs, str]:
-    classes = names or sorted(set().union(*(labelme.names_in(file) for file in shapes.values())))
-    if not classes:
-        raise InputError(f"the LabelMe files of {root} hold no named shape; mark some objects first")
-    numbers = {name: number for number, name in enumerate(classes, start=1)}
-    folder = cache / "labels" / f"{root.resolve().name}-{_digest(root, shapes.values(), classes)}"
-    tasks = [
-        labelme.LabelMeTask(file, root / images[name], numbers, folder / f"{name}.png") for name, file in shapes.items()
+        labels = {image: mask.relative_to(root).as_posix() for image, mask in masks.items()}
+        variants = ["label PNGs"] * bool(masks)
+    if tools:
+        found = merged(tools)
+        told.extend(found.told)
+        classes = classes or found.classes
+        told.extend(
+            ("annotated twice; the label PNG was taken", place.below(one.image))
+            for one in found.pictures
+            if one.image in labels
+        )
+        labels = (
+            _drawn(
+                found, [one for one in found.pictures if one.image not in labels], classes, place, cache, workers, told
+            )
+            | labels
+        )
+        variants.append(found.how)
+    elif folder is None:
+        raise InputError(
+            f"{root} has pictures but no labels: expected label PNGs in {LABEL_FOLDERS[0]}/, or the export of a "
+            f"labelling "
+            f"tool (COCO, LabelMe ...){_held(place)}"
+        )
+    if not labels:
+        what = f"a label PNG in {folder}" if folder is not None else "an annotation"
+        raise InputError(f"none of the {len(place.pictures.files)} pictures has {what}; give both the same name")
+    bare = [image for image in place.pictures.files if image not in labels]
+    told.extend(("left out, as they have no label", place.below(image)) for image in bare)
+    used |= frozenset(masks.values()) | frozenset(
+        one for one in place.files if one.suffix == ".txt" and one.parent == root
+    )
+    told.extend(orphans(place, used))
+    told.extend(place.unused(used | frozenset(place.ending(".png"))))
+    unnamed = [image for image in labels if as_utf8(str(image)) != str(image)]
+    told.extend(("left out, as their names are no UTF-8 text; rename them", place.below(image)) for image in unnamed)
+    pairs = [
+        (image.relative_to(root).as_posix(), labels[image])
+        for image in place.pictures.files
+        if image in labels and image not in unnamed
     ]
-    left = [task for task in tasks if not is_finished(task.target)]
-    for _ in in_parallel(labelme.make_label, left, total=len(left), workers=workers, title=f"labels of {root.name}"):
-        pass
-    labels = {task.target.stem: str(task.target.resolve()) for task in tasks}
-    return classes, _matched(images, labels, "a LabelMe file"), "LabelMe shapes"
+    return classes, pairs, ", ".join(variants)
 
 
-def _from_coco(
-    root: Path, images: dict[str, str], source: Path, names: Sequence[str], cache: Path, workers: int
-) -> tuple[Sequence[str], Pairs, str]:
-    instances = read_instances(source)
-    numbers, classes = coco_classes(instances, names)
-    folder = cache / "labels" / f"{root.resolve().name}-{_digest(root, [source], [*classes, VARIANT])}"
-    tasks = []
-    for picture in instances.pictures():
-        name = Path(picture.file_name.replace("\\", "/")).stem
-        if name not in images:
-            raise InputError(f"{source} describes {picture.file_name}, which is not in {root / _folder_of(images)}")
-        tasks.append(LabelTask(source, picture, VARIANT, numbers, folder / f"{name}.png"))
+def _drawn(
+    found: Annotations,
+    pictures: Sequence[Marked],
+    classes: Sequence[str],
+    place: Place,
+    cache: Path,
+    workers: int,
+    told: Tally,
+) -> dict[Path, str]:
+    """Image -> label image in the cache, made where it is not there yet."""
+    numbers = {name: number for number, name in enumerate(classes, start=1)}
+    name = place.root.resolve().name
+    folder = cache / "labels" / f"{name}-{_digest(place.root, found.used, [DRAWN, found.how, *classes])}"
+    tasks = [LabelTask(one, numbers, folder / f"{place.pictures.key_of[one.image]}.png") for one in pictures]
     left = [task for task in tasks if not is_finished(task.target)]
-    for _ in in_parallel(make_label, left, total=len(left), workers=workers, title=f"labels of {root.name}"):
+    for _ in in_parallel(make_label, left, total=len(left), workers=workers, title=f"labels of {name}"):
         pass
-    labels = {task.target.stem: str(task.target.resolve()) for task in tasks}
-    return classes, _matched(images, labels, f"an annotation in {source}"), f"COCO annotations, {VARIANT}"
+    for task in tasks:
+        told.extend(task.notes())
+    return {task.marked.image: str(task.target.resolve()) for task in tasks}
+
+
+def _held(place: Place) -> str:
+    """What a folder holds instead of labels."""
+    lines = place.unused(frozenset()).lines()
+    return f" ({'; '.join(lines)})" if lines else ""
 
 
 def _class_file(root: Path, given: str) -> tuple[str, ...]:
@@ -277,28 +353,22 @@ def _class_file(root: Path, given: str) -> tuple[str, ...]:
     return read_class_names(file) if file else ()
 
 
-def _matched(images: dict[str, str], labels: dict[str, str], what: str) -> Pairs:
-    pairs = [(image, labels[name]) for name, image in images.items() if name in labels]
-    if not pairs:
-        raise InputError(f"none of the {len(images)} pictures has {what}; give both the same name")
-    return pairs
-
-
-def _listed(path: Path, everything: Iterable[tuple[str, str]]) -> Pairs:
+def _listed(path: Path, root: Path, everything: Sequence[tuple[str, str]]) -> Pairs:
     """The pairs whose pictures a list names: by name, by file, or as "image label"."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
         raise InputError(f"list {path} {reason}; expected a text file with one picture per line") from error
-    known = {Path(image).stem: (image, label) for image, label in everything}
-    pairs: dict[str, tuple[str, str]] = {}
+    known = {root / image: (image, label) for image, label in everything}
+    names = PictureNames(root, list(known))
+    pairs: dict[Path, tuple[str, str]] = {}
     for line in lines:
-        plain = line.replace("\\", "/")
-        name = next((n for n in (plain, Path(plain).stem, Path(plain.split()[0]).stem) if n in known), None)
-        if name is None:
-            raise InputError(f"list {path} names {line!r}, which has no picture with a label{nearest(line, known)}")
-        pairs[name] = known[name]
+        found = names.find(line) or names.find(line.split()[0])
+        if found is None:
+            hint = nearest(line, [image.stem for image in known])
+            raise InputError(f"list {path} names {plain(line)!r}, which has no picture with a label{hint}")
+        pairs[found] = known[found]
     if not pairs:
         raise InputError(f"list {path} is empty; expected one picture per line")
     return list(pairs.values())
@@ -307,11 +377,7 @@ def _listed(path: Path, everything: Iterable[tuple[str, str]]) -> Pairs:
 def _digest(root: Path, files: Iterable[Path], words: Sequence[str]) -> str:
     """Changes with the root, with the content of the files and with the words."""
     digest = hashlib.sha256(json.dumps([str(root.resolve()), *words]).encode())
-    for file in files:
+    for file in sorted(files):
         status = os.stat(file)
         digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _folder_of(images: dict[str, str]) -> str:
-    return Path(next(iter(images.values()))).parent.name

@@ -218,20 +218,20 @@ def spoil_no_images(root: Path) -> str:
 
 def spoil_empty_images(root: Path) -> str:
     (root / "images").mkdir(parents=True)
-    return f"{root}/images has no pictures (.jpg, .jpeg, .png, .bmp)"
+    return f"{root}/images has no pictures (.jpg, .jpeg, .png, .bmp, .webp, .tif, .tiff)"
 
 
 def spoil_same_names(root: Path) -> str:
     with_pngs(root)
     (root / "images" / "first.PNG").write_bytes(b"")
-    return f"{root}/images has two pictures called first (images/first.PNG, first.jpg); rename one"
+    return f"{root}/images has two pictures called first (first.PNG, first.jpg); rename one"
 
 
 def spoil_no_labels(root: Path) -> str:
     pictures(root)
     return (
-        f"{root} has pictures but no labels: expected label PNGs in labels/, one COCO json, or LabelMe json files in "
-        "labelme/"
+        f"{root} has pictures but no labels: expected label PNGs in labels/, or the export of a labelling tool (COCO, "
+        "LabelMe ...)"
     )
 
 
@@ -249,8 +249,8 @@ def spoil_other_names(root: Path) -> str:
 
 def spoil_two_jsons(root: Path) -> str:
     with_coco(root)
-    (root / "b.json").write_text("{}")
-    return f"{root} has 2 json files (annotations.json, b.json); keep the one that holds the instances"
+    (root / "b.json").write_bytes((root / "annotations.json").read_bytes())
+    return f"{root}/annotations.json and {root}/b.json both describe first.jpg; keep one of them"
 
 
 def spoil_missing_picture(root: Path) -> str:

@@ -13,11 +13,15 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.segmentation.data.annotations.instances import Picture, annotations_of
+from sccan.files.plain import plain
+from sccan.files.structured import shown
+from sccan.files.tally import Note
+from sccan.segmentation.data.annotations.instances import Picture, annotations_of, as_number, is_crowd
+from sccan.segmentation.data.annotations.run_lengths import region_of_code
+from sccan.segmentation.data.annotations.shapes import clipped, coco_area, flat_corners, lies_over
 from sccan.segmentation.data.labels.raw_png import write_label
 
 Annotation = Mapping[str, Any]
@@ -33,19 +37,21 @@ class LabelVariant:
             own rasteriser, which cuts through pixels.
         crowd: what regions annotated as a crowd become: ``background``, or ``ignore`` (255, below every instance).
         order: which instance covers which: ``annotation``: later ones earlier ones; ``large_first``: smaller ones
-            larger ones (by COCO's field "area").
+            larger ones (by COCO's field "area", or by their pixels where that says nothing).
+        boxes: what becomes of annotations without a mask, which tools for detection write.
     """
 
     polygons: Literal["first", "all"]
     raster: Literal["opencv", "coco"]
     crowd: Literal["background", "ignore"]
     order: Literal["annotation", "large_first"]
+    boxes: Literal["refuse", "leave out"] = "refuse"
 
 
 VARIANTS = {
     "compatible": LabelVariant("first", "opencv", "background", "annotation"),
     "full": LabelVariant("all", "coco", "ignore", "annotation"),
-    "layered": LabelVariant("all", "coco", "ignore", "large_first"),
+    "layered": LabelVariant("all", "coco", "ignore", "large_first", "leave out"),
 }
 """``compatible`` and ``full`` are offered for COCO-20i; ``layered`` is for pictures of one's own."""
 
@@ -74,21 +80,34 @@ def make_label(task: LabelTask) -> None:
 
     Raises InputError: an annotation is unfit, or the file cannot be written.
     """
-    size = task.picture.height, task.picture.width
+    write_label(task.target, label_of(task.source, task.picture, task.class_numbers, task.variant)[0])
+
+
+def label_of(
+    source: Path, picture: Picture, class_numbers: Mapping[int, int], variant: str
+) -> tuple[np.ndarray, list[Note]]:
+    """The label image of one picture, uint8 [H, W], and what was left out or clipped.
+
+    Raises InputError: an annotation is unfit; the line names it.
+    """
+    notes: list[Note] = []
+    size = picture.height, picture.width
     try:
-        label = paint(annotations_of(task.source, task.picture), size, task.class_numbers, VARIANTS[task.variant])
-    except (KeyError, TypeError, ValueError, IndexError, cv2.error) as error:
+        label = paint(annotations_of(source, picture), size, class_numbers, VARIANTS[variant], notes)
+    except ValueError as error:
         if isinstance(error, InputError):
             raise
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{task.source}: an annotation of {task.picture.file_name} cannot be drawn: {reason}"
-        ) from error
-    write_label(task.target, label)
+        name, reason = plain(picture.file_name), " ".join(str(error).split())
+        raise InputError(f"{source}: an annotation of {name} cannot be drawn: {reason}") from error
+    return label, notes
 
 
 def paint(
-    annotations: Sequence[Annotation], size: tuple[int, int], class_numbers: Mapping[int, int], variant: LabelVariant
+    annotations: Sequence[Annotation],
+    size: tuple[int, int],
+    class_numbers: Mapping[int, int],
+    variant: LabelVariant,
+    notes: list[Note] | None = None,
 ) -> np.ndarray:
     """A label image, uint8 [H, W].
 
@@ -97,40 +116,49 @@ def paint(
         size: height and width of the picture.
         class_numbers: category id -> class number.
         variant: the rule.
+        notes: gets what was left out or clipped, by the annotation's id.
+
+    Raises ValueError: an annotation cannot be drawn.
     """
     label = np.zeros(size, dtype=np.uint8)
-    known = [annotation for annotation in annotations if annotation["category_id"] in class_numbers]
-    instances = [annotation for annotation in known if not annotation.get("iscrowd", 0)]
+    notes = [] if notes is None else notes
+    known = [annotation for annotation in annotations if as_number(annotation.get("category_id")) in class_numbers]
+    if variant.boxes == "leave out":
+        notes += [("left out, as they are boxes without a mask", _called(one)) for one in known if is_bare(one)]
+        known = [one for one in known if not is_bare(one)]
     if variant.crowd == "ignore":
         for annotation in known:
-            if annotation.get("iscrowd", 0):
-                label[region_of(annotation["segmentation"], size)] = IGNORE
+            if is_crowd(annotation.get("iscrowd")):
+                label[_region(annotation, annotation.get("segmentation"), size, notes)] = IGNORE
+    instances = [annotation for annotation in known if not is_crowd(annotation.get("iscrowd"))]
     if variant.order == "large_first":
-        instances.sort(key=lambda annotation: -float(annotation["area"]))
+        instances.sort(key=lambda annotation: -_area(annotation, size))
     for annotation in instances:
-        number = class_numbers[annotation["category_id"]]
-        segmentation = annotation["segmentation"]
-        if isinstance(segmentation, list) and variant.polygons == "first":
+        number = class_numbers[as_number(annotation["category_id"])]
+        segmentation = annotation.get("segmentation")
+        if isinstance(segmentation, list) and variant.polygons == "first" and not _is_flat(segmentation):
             segmentation = segmentation[:1]
         if isinstance(segmentation, list) and variant.raster == "opencv":
             fill_polygons(label, segmentation, number)
         else:
-            label[region_of(segmentation, size)] = number
+            label[_region(annotation, segmentation, size, notes)] = number
     return label
+
+
+def is_bare(annotation: Annotation) -> bool:
+    """Whether an annotation has no mask at all."""
+    segmentation = annotation.get("segmentation")
+    return segmentation is None or segmentation in ([], [[]], {})
 
 
 def corners_of(polygons: Sequence[Sequence[float]]) -> list[np.ndarray]:
     """Corners x, y of every polygon, float64 [corners, 2] each.
 
-    Raises ValueError: there is no polygon, or one has an odd number of coordinates or none.
+    Raises ValueError: there is no polygon, or one is no list of finite pairs.
     """
     if not polygons:
         raise ValueError("it has no polygon")
-    arrays = [np.array(polygon, dtype=np.float64) for polygon in polygons]
-    odd = next((array.size for array in arrays if array.size % 2 or not array.size), None)
-    if odd is not None:
-        raise ValueError(f"a polygon has {odd} coordinates; expected pairs x, y")
-    return [array.reshape(-1, 2) for array in arrays]
+    return [flat_corners(polygon) for polygon in ([polygons] if _is_flat(polygons) else polygons)]
 
 
 def fill_polygons(label: np.ndarray, polygons: Sequence[Sequence[float]], number: int) -> None:
@@ -142,7 +170,9 @@ def fill_polygons(label: np.ndarray, polygons: Sequence[Sequence[float]], number
         number: what to fill with.
     """
     for corners in corners_of(polygons):
-        cv2.fillPoly(label, [corners.astype(np.int32)], number)
+        near = clipped(corners, label.shape, max(label.shape) + 2.0)
+        if len(near):
+            cv2.fillPoly(label, [near.astype(np.int32)], number)
 
 
 def region_of(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
@@ -150,17 +180,39 @@ def region_of(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
 
     Polygons of fewer than three corners have no pixels (pycocotools would take two corners for a box).
 
-    Raises ValueError: there is no polygon, one is no list of pairs, or a run-length code is for another size.
+    Raises ValueError: there is no polygon, one is no list of pairs, or a run-length code does not fit the size.
     """
-    height, width = size
     if isinstance(segmentation, list):
-        polygons = [corners.ravel().tolist() for corners in corners_of(segmentation) if len(corners) > 2]
-        if not polygons:
-            return np.zeros(size, dtype=bool)
-        return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))).astype(bool)
-    if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"a run-length code is for {segmentation['size']}, the picture is {[height, width]}")
-    code = segmentation
-    if isinstance(segmentation["counts"], list):
-        code = coco_mask.frPyObjects(segmentation, height, width)
-    return coco_mask.decode(code).astype(bool)
+        return coco_area(corners_of(segmentation), size)
+    if not isinstance(segmentation, Mapping):
+        raise ValueError(f"its segmentation is {shown(segmentation)}; expected polygons or a run-length code")
+    return region_of_code(segmentation, size)
+
+
+def _region(annotation: Annotation, segmentation: Any, size: tuple[int, int], notes: list[Note]) -> np.ndarray:
+    try:
+        region = region_of(segmentation, size)
+        if isinstance(segmentation, list) and any(lies_over(ring, size) for ring in corners_of(segmentation)):
+            notes.append(("clipped at the edge of their picture", _called(annotation)))
+    except ValueError as error:
+        raise ValueError(f"{_called(annotation)}: {error}") from error
+    if not region.any():
+        notes.append(("without a pixel", _called(annotation)))
+    return region
+
+
+def _area(annotation: Annotation, size: tuple[int, int]) -> float:
+    """COCO's field, or the pixels where it says nothing."""
+    stated = annotation.get("area")
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated < 1e15:
+        return float(stated)
+    return float(np.count_nonzero(_region(annotation, annotation.get("segmentation"), size, [])))
+
+
+def _is_flat(polygons: Sequence[Any]) -> bool:
+    """Whether it is one polygon, written without the list around it."""
+    return all(isinstance(one, int | float) for one in polygons)
+
+
+def _called(annotation: Annotation) -> str:
+    return f"annotation {shown(annotation.get('id', 'without id'))}"

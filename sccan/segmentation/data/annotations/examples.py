@@ -3,37 +3,32 @@
     examples/dog.jpg, dog.png            a mask of the same name beside the picture (or dog_mask.png), or in masks/
     examples/images/, examples/masks/    the same in two folders (any of the names that a data set of one's own has)
     examples/classes.txt                 class names for masks with values 1, 2, 3 ...; optional
-    examples/dog.json                    LabelMe, beside the picture or in labelme/
-    examples/annotations.json            COCO's instances
+    examples/*.json ...                  what a labelling tool has exported (`formats`)
     examples/cat/, examples/dog/         one folder of either kind per class
 
-Masks of 0 and 255 alone mean background and foreground; with other values 255 is ignored.
+What mask values mean stands in `sccan.files.masks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.files.decoding import image_size, read_mask
-from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, LABELME_FOLDERS, MASK_ENDINGS, PICTURE_SUFFIXES
-from sccan.segmentation.data.annotations import labelme
-from sccan.segmentation.data.annotations.coco_files import VARIANT, coco_classes, find_coco
-from sccan.segmentation.data.annotations.coco_labels import VARIANTS, paint
-from sccan.segmentation.data.annotations.instances import annotations_of, read_instances
+from sccan.files.tally import Tally
+from sccan.segmentation.data.annotations import mask_pngs
+from sccan.segmentation.data.annotations.annotated import Annotations, merged
+from sccan.segmentation.data.annotations.formats import read_annotations
+from sccan.segmentation.data.annotations.places import Place, look_at
 from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS
 from sccan.segmentation.data.sets.datasets import CLASS_FILES
 from sccan.segmentation.data.sets.lists import read_class_names
 
 SAYING_NOTHING = ("", "examples", "example", "support", "supports")
 """Names of folders that are no names of classes."""
-LEVELS = 32
-"""More grey levels than this in masks without class names are smoothed edges, not classes."""
 
 
 @dataclass(frozen=True)
@@ -41,181 +36,99 @@ class Annotated:
     """An annotated picture.
 
     Attributes:
+        name: of the picture, in messages and reports.
         image: the picture's file.
         label: 0 background, 1 .. N classes, 255 ignored, uint8 [h, w] at the upright picture's size.
     """
 
+    name: str
     image: Path
     label: np.ndarray
 
 
-def read_examples(folder: Path, class_name: str = "") -> tuple[tuple[str, ...], list[Annotated]]:
-    """The class names and the annotated pictures of a folder (without its sub-folders of classes).
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """The examples of a folder (without its sub-folders of classes).
+
+    Attributes:
+        names: of the classes 1 .. N.
+        annotated: the annotated pictures; empty: none has an annotation.
+        pictures: name and file of all pictures.
+        told: what was left out, passed over or guessed.
+    """
+
+    names: tuple[str, ...]
+    annotated: list[Annotated]
+    pictures: tuple[tuple[str, Path], ...]
+    told: Tally = field(default_factory=Tally)
+
+
+def read_examples(folder: Path, class_name: str = "") -> Examples:
+    """The class names and the annotated pictures of a folder.
 
     Args:
         folder: see the top of this file.
         class_name: the only class that masks of 0 and 1 (or 255) show; empty: it is called after the folder, or
             ``object`` where that says nothing.
 
-    Returns:
-        No pictures where none has an annotation.
-
     Raises InputError: an annotation is unfit: of another size than its picture, empty, of unknown classes ...
     """
-    pictures = find_pictures(folder)
-    for reader in (_from_masks, _from_labelme, _from_coco):
-        found = reader(folder, pictures, class_name or _called(folder))
-        if found is not None:
-            return found
-    return (), []
+    file = next((folder / name for name in CLASS_FILES if (folder / name).is_file()), None)
+    place = look_at(folder, read_class_names(file) if file else (), class_name or _called(folder))
+    pictures = tuple((place.name_of(image), image) for image in place.pictures.files)
+    tools = read_annotations(place)
+    named = {name for found in tools for name in found.classes}
+    guessed = next(iter(named)) if len(named) == 1 else ""
+    masks = mask_pngs.read(place, guessed or place.class_name)
+    found = [masks, *tools] if masks else tools
+    if not found:
+        return Examples((), [], pictures, place.unused(frozenset([file] if file else [])))
+    everything = merged(found)
+    told = Tally(everything.told)
+    if masks and guessed and masks.classes == (guessed,) and not place.class_names:
+        told.add(f"masks taken to show {guessed}, the only class that is named", place.below(next(iter(masks.used))))
+    annotated = _drawn(everything, place, told)
+    described = {marked.image for marked in everything.pictures}
+    told.extend(
+        ("left out, as they have no annotation", place.below(one))
+        for one in place.pictures.files
+        if one not in described
+    )
+    used = everything.used | ({file} if file else set())
+    told.extend(mask_pngs.orphans(place, used))
+    told.extend(place.unused(used | frozenset(place.ending(".png"))))
+    names, annotated = _shown(everything.classes, annotated) if tools else (everything.classes, annotated)
+    return Examples(names, annotated, pictures, told)
 
 
-def find_pictures(folder: Path) -> dict[str, Path]:
-    """Name -> file of every picture in a folder or its ``images/``; masks are none.
+def _drawn(found: Annotations, place: Place, told: Tally) -> list[Annotated]:
+    if len(found.classes) > LARGEST_CLASS:
+        raise InputError(
+            f"{place.root} has {len(found.classes)} classes, but label images can hold {LARGEST_CLASS} at most"
+        )
+    numbers = {name: number for number, name in enumerate(found.classes, 1)}
+    annotated = []
+    for marked in sorted(found.pictures, key=lambda one: one.image):
+        label, notes = marked.label(numbers)
+        told.extend(notes)
+        annotated.append(Annotated(place.name_of(marked.image), marked.image, label))
+    return annotated
 
-    Raises InputError: two pictures have one name.
-    """
-    inside = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), folder)
-    files = sorted(file for file in inside.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file())
-    photos = [file for file in files if not _is_mask(file, files)]
-    found: dict[str, Path] = {}
-    for file in photos:
-        if file.stem in found:
-            raise InputError(
-                f"{inside} has two pictures called {file.stem} ({found[file.stem].name}, {file.name}); rename one"
-            )
-        found[file.stem] = file
-    return found
+
+def _shown(names: tuple[str, ...], annotated: list[Annotated]) -> tuple[tuple[str, ...], list[Annotated]]:
+    """Without the classes that nothing is marked as: they are none to look for."""
+    there = np.zeros(256, bool)
+    for one in annotated:
+        there |= np.bincount(one.label.reshape(-1), minlength=256) > 0
+    shown = [number for number in range(1, len(names) + 1) if there[number]]
+    table = np.zeros(256, np.uint8)
+    table[IGNORE] = IGNORE
+    table[shown] = np.arange(1, len(shown) + 1)
+    return tuple(names[number - 1] for number in shown), [
+        Annotated(one.name, one.image, table[one.label]) for one in annotated
+    ]
 
 
 def _called(folder: Path) -> str:
     name = folder.resolve().name
     return "object" if name.lower() in SAYING_NOTHING else name
-
-
-def _is_mask(file: Path, files: Sequence[Path]) -> bool:
-    """Whether a PNG lies beside the picture that it is a mask of."""
-    if file.suffix.lower() != ".png":
-        return False
-    return any(file.stem == other.stem + ending for other in files if other != file for ending in MASK_ENDINGS)
-
-
-# Mask PNGs
-
-Found = tuple[tuple[str, ...], list[Annotated]]
-
-
-def _from_masks(folder: Path, pictures: dict[str, Path], class_name: str) -> Found | None:
-    masks = {name: mask for name, image in pictures.items() if (mask := _mask_of(folder, image)) is not None}
-    if not masks:
-        return None
-    labels = {name: _of_size(read_mask(mask), mask, pictures[name]) for name, mask in masks.items()}
-    values = sorted(set().union(*(np.unique(label).tolist() for label in labels.values())) - {0})
-    classes = [value for value in values if value != IGNORE] or values
-    names = _class_names(folder)
-    if not values or (names and classes == [IGNORE]):
-        raise InputError(f"the masks of {folder} mark nothing; set the pixels of the object to 1 (or all to 255)")
-    if not names and len(classes) == 1:
-        labels = {name: _as_first(label, classes[0]) for name, label in labels.items()}
-        names, classes = (class_name,), [1]
-    names = names or _numbered(folder, classes)
-    if classes[-1] > len(names):
-        raise InputError(
-            f"a mask of {folder} holds the value {classes[-1]}, but {CLASS_FILES[0]} names {len(names)} classes; name "
-            "every value from 1 on, a line each"
-        )
-    return names, [Annotated(pictures[name], label) for name, label in labels.items()]
-
-
-def _as_first(label: np.ndarray, value: int) -> np.ndarray:
-    """The label with its only class as class 1; 255 stays ignored unless it is that class."""
-    first = (label == value).astype(np.uint8)
-    first[(label == IGNORE) & (value != IGNORE)] = IGNORE
-    return first
-
-
-def _mask_of(folder: Path, image: Path) -> Path | None:
-    """The PNG that is a picture's mask, beside it or in a folder of masks."""
-    places = [image.parent, *(folder / name for name in LABEL_FOLDERS)]
-    candidates = [place / f"{image.stem}{ending}.png" for place in places for ending in MASK_ENDINGS]
-    return next((file for file in candidates if file != image and file.is_file()), None)
-
-
-def _of_size(label: np.ndarray, source: Path, image: Path) -> np.ndarray:
-    size = image_size(image)
-    if label.shape == size:
-        return label
-    turned = (
-        "; the picture is shown turned (its camera noted that), so mark it as it is shown"
-        if (label.shape == size[::-1])
-        else "; they must be equal"
-    )
-    raise InputError(
-        f"mask {source} is {label.shape[0]}x{label.shape[1]} (height x width), but its picture {image.name} is "
-        f"{size[0]}x{size[1]}{turned}"
-    )
-
-
-def _class_names(folder: Path) -> tuple[str, ...]:
-    file = next((folder / name for name in CLASS_FILES if (folder / name).is_file()), None)
-    return read_class_names(file) if file else ()
-
-
-def _numbered(folder: Path, values: Sequence[int]) -> tuple[str, ...]:
-    """Names for the values of masks that nobody named."""
-    if len(values) > LEVELS or values[-1] > LEVELS:
-        shown = ", ".join(map(str, values[:5])) + (" ..." if len(values) > 5 else "")
-        raise InputError(
-            f"the masks of {folder} hold {len(values)} values ({shown}) that nobody named; use 0 and 255 without "
-            f"smoothed edges, or 1, 2, 3 ... with their names in {folder / CLASS_FILES[0]}, one per line"
-        )
-    return tuple(f"class {number}" for number in range(1, values[-1] + 1))
-
-
-# Json files
-
-
-def _from_labelme(folder: Path, pictures: dict[str, Path], class_name: str) -> Found | None:
-    places = [folder, *(folder / name for name in LABELME_FOLDERS)]
-    files = {
-        name: place / f"{name}.json" for place in places for name in pictures if (place / f"{name}.json").is_file()
-    }
-    if not files:
-        return None
-    names = _class_names(folder) or tuple(sorted(set().union(*(labelme.names_in(file) for file in files.values()))))
-    if not names:
-        raise InputError(f"the LabelMe files of {folder} hold no named shape; mark some objects first")
-    numbers = {name: number for number, name in enumerate(_few(names, folder), start=1)}
-    return names, [
-        Annotated(pictures[name], labelme.label_of(file, image_size(pictures[name]), numbers))
-        for name, file in sorted(files.items())
-    ]
-
-
-def _from_coco(folder: Path, pictures: dict[str, Path], class_name: str) -> Found | None:
-    if not any((*folder.glob("*.json"), *(folder / "annotations").glob("*.json"))):
-        return None
-    source = find_coco(folder)
-    instances = read_instances(source)
-    numbers, names = coco_classes(instances, _class_names(folder))
-    _few(names, folder)
-    found = []
-    for picture in instances.pictures():
-        name = Path(picture.file_name.replace("\\", "/")).stem
-        if name not in pictures:
-            raise InputError(f"{source} describes {picture.file_name}, which is not in {folder}; put it there")
-        size = picture.height, picture.width
-        label = paint(annotations_of(source, picture), size, numbers, VARIANTS[VARIANT])
-        found.append(Annotated(pictures[name], _of_size(label, source, pictures[name])))
-    shown = sorted({int(value) for one in found for value in np.unique(one.label)} - {0, IGNORE})
-    table = np.zeros(256, np.uint8)
-    table[IGNORE] = IGNORE
-    for number, value in enumerate(shown, 1):  # categories without a single mark are no classes to look for
-        table[value] = number
-    return tuple(names[value - 1] for value in shown), [Annotated(one.image, table[one.label]) for one in found]
-
-
-def _few(names: Sequence[str], folder: Path) -> Sequence[str]:
-    if len(names) > LARGEST_CLASS:
-        raise InputError(f"{folder} has {len(names)} classes, but label images can hold {LARGEST_CLASS} at most")
-    return names

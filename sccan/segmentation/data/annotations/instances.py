@@ -14,15 +14,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
 from sccan.errors import InputError
+from sccan.files.limits import check_size
+from sccan.files.plain import plain
+from sccan.files.reading import regular_file
+from sccan.files.structured import LARGEST, Name, as_kind, shown
 
+LONGEST_NUMBER = 32
+"""Characters of an id that is text."""
 PIECE = 8 << 20
 """Characters read at once."""
 BLANKS = " \t\r\n"
 AFTER_VALUE = tuple(BLANKS + ",]}")
+
+
+Number = int | float | str
+
+
+class _Owner(msgspec.Struct):
+    """What is read of an annotation at first."""
+
+    image_id: Number
+    category_id: Number
+    iscrowd: Any = 0
+
+
+class _Image(msgspec.Struct):
+    id: Number
+    file_name: Name
+    height: Number | None = None
+    width: Number | None = None
+
+
+class _Category(msgspec.Struct):
+    id: Number
+    name: Number
+    supercategory: Any = None
 
 
 @dataclass(frozen=True)
@@ -31,8 +62,8 @@ class Picture:
 
     Attributes:
         file_name: of the image.
-        height: in pixels.
-        width: in pixels.
+        height: in pixels; 0: the file does not say it.
+        width: likewise.
         n_instances: annotations that are not crowds.
         spans: first byte and byte after the last of every annotation, in the order of the file.
     """
@@ -52,11 +83,13 @@ class Instances:
         path: the file.
         categories: category id -> name, by ascending id.
         images: (image id, file name, height, width) by ascending id.
+        groups: categories that group others, and that no annotation is of.
     """
 
     path: Path
     categories: dict[int, str]
     images: tuple[tuple[int, str, int, int], ...]
+    groups: tuple[int, ...]
     _owners: np.ndarray  # position in `images` of every annotation, ascending; the order of the file where equal
     _spans: np.ndarray  # [annotations, 2]
     _crowds: np.ndarray  # bool [annotations]
@@ -82,32 +115,39 @@ def read_instances(path: Path) -> Instances:
         category that is not in the file.
     """
     categories: dict[int, str] = {}
+    above: dict[int, str] = {}
     images: list[tuple[int, str, int, int]] = []
     owners: list[int] = []
     kinds: set[int] = set()
     spans: list[tuple[int, int, bool]] = []
     found = set()
-    try:
-        for part, start, end, item in elements(path, ("images", "annotations", "categories")):
-            found.add(part)
-            if part == "annotations":
-                owners.append(int(item["image_id"]))
-                kinds.add(int(item["category_id"]))
-                spans.append((start, end, bool(item.get("iscrowd", 0))))
-            elif part == "images":
-                images.append((int(item["id"]), str(item["file_name"]), int(item["height"]), int(item["width"])))
-            else:
-                categories[int(item["id"])] = str(item["name"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path}: an entry of {part!r} lacks or spoils the field {error}; expected COCO's instance format"
-        ) from error
+    for part, start, end, item in elements(path, ("images", "annotations", "categories")):
+        found.add(part)
+        where = f"{path}: an entry of {part!r}"
+        if part == "annotations":
+            owner: _Owner = as_kind(item, _Owner, where)
+            owners.append(_id(owner.image_id, "image_id", where))
+            kinds.add(_id(owner.category_id, "category_id", where))
+            spans.append((start, end, is_crowd(owner.iscrowd)))
+        elif part == "images":
+            image: _Image = as_kind(item, _Image, where)
+            height, width = _side(image.height, "height", where), _side(image.width, "width", where)
+            check_size(f"{where}: image {plain(image.file_name)}", height * width, "PICTURE_MP")
+            images.append((_id(image.id, "id", where), _text(image.file_name, where), height, width))
+        else:
+            category: _Category = as_kind(item, _Category, where)
+            number, name = _id(category.id, "id", where), _text(str(category.name), where)
+            above[number] = str(category.supercategory)
+            if categories.setdefault(number, name) != name:
+                raise InputError(
+                    f"{path}: category {number} is both {categories[number]!r} and {name!r}; give one another id"
+                )
     absent = next((part for part in ("images", "annotations", "categories") if part not in found), None)
     if absent is not None:
         raise InputError(f"{path} has no {absent}; expected COCO's instance format (images, annotations, categories)")
-    return _sorted(path, categories, images, owners, kinds, spans)
+    groups = {name for number, name in above.items() if name != categories[number]}
+    grouping = [number for number, name in categories.items() if name in groups and number not in kinds]
+    return _sorted(path, categories, tuple(sorted(grouping)), images, owners, kinds, spans)
 
 
 def annotations_of(path: Path, picture: Picture) -> list[dict[str, Any]]:
@@ -123,6 +163,25 @@ def annotations_of(path: Path, picture: Picture) -> list[dict[str, Any]]:
         raise InputError(f"{path} has changed while it was read; run the same command again") from error
 
 
+def as_number(value: Any) -> int:
+    """An id as a number, however a tool wrote it. Raises ValueError: it is none."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST:
+        return value
+    if isinstance(value, str | float) and len(str(value)) < LONGEST_NUMBER:
+        try:
+            number = float(value)
+            if number.is_integer() and abs(number) <= LARGEST:
+                return int(number)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError("expected a whole number")
+
+
+def is_crowd(value: Any) -> bool:
+    """What "iscrowd" says, as which tools write 1, true or text."""
+    return str(value or 0).lower() not in ("0", "0.0", "false", "none", "null", "")
+
+
 def elements(path: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, int, int, Any]]:
     """The items of the named arrays of a JSON object, one after the other.
 
@@ -135,6 +194,8 @@ def elements(path: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, int, int
     Raises InputError: the file is missing, cut off or no JSON object.
     """
     try:
+        if path.exists():
+            regular_file(path, "annotation file")
         with path.open("rb") as stream, _bar(path) as bar:
             yield from _Scanner(path, stream, bar).run(parts)
     except OSError as error:
@@ -184,6 +245,13 @@ class _Scanner:
                     break
             except json.JSONDecodeError:
                 pass
+            except (ValueError, RecursionError) as error:
+                deep = isinstance(error, RecursionError)
+                why = (
+                    "lists and objects lie too deeply within each other" if deep else "a number of thousands of digits"
+                )
+                raise InputError(f"{self.path}: {why} near byte {self.offset + self.at}; write it anew") from error
+            check_size(f"{self.path}: an entry near byte {self.offset + self.at}", len(self.text) - self.at, "ENTRY_MB")
             self.more()
         start, self.at = self.at, end
         if not self.text.isascii() and not (piece := self.text[start:end]).isascii():
@@ -223,9 +291,32 @@ class _Scanner:
         self.text, self.at = self.text[self.at :] + piece.decode("latin-1"), 0
 
 
+def _id(value: Number, field: str, where: str) -> int:
+    try:
+        return as_number(value)
+    except ValueError as error:
+        raise InputError(f"{where}: {field}: {error}, found {shown(value)}") from error
+
+
+def _side(value: Number | None, field: str, where: str) -> int:
+    side = 0 if value is None else _id(value, field, where)
+    if side < 0:
+        raise InputError(f"{where}: {field} is {side}; expected pixels")
+    return side
+
+
+def _text(name: str, where: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{where}: a name holds half a character (a lone surrogate); write it anew") from error
+    return name
+
+
 def _sorted(
     path: Path,
     categories: dict[int, str],
+    groups: tuple[int, ...],
     images: list[tuple[int, str, int, int]],
     owners: list[int],
     kinds: set[int],
@@ -245,7 +336,13 @@ def _sorted(
     order = np.argsort(places, kind="stable")
     table = np.array(spans, dtype=np.int64).reshape(-1, 3)[order]
     return Instances(
-        path, dict(sorted(categories.items())), tuple(images), places[order], table[:, :2], table[:, 2].astype(bool)
+        path,
+        dict(sorted(categories.items())),
+        tuple(images),
+        groups,
+        places[order],
+        table[:, :2],
+        table[:, 2].astype(bool),
     )
 
 

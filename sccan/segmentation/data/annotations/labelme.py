@@ -1,27 +1,76 @@
-"""Label images from LabelMe annotations: one JSON file per picture, with named polygons, boxes, circles or masks."""
+"""LabelMe's annotations: one JSON file per picture, with named polygons, boxes, circles or masks."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
+import msgspec
 import numpy as np
 from PIL import Image
 
-from sccan.episodes.index import IGNORE
-from sccan.errors import InputError, nearest
-from sccan.files.decoding import BROKEN, image_size
+from sccan.errors import InputError
+from sccan.files.decoding import image_size
+from sccan.files.heads import BROKEN
+from sccan.files.plain import plain
+from sccan.files.structured import Finite, read_json, shown
+from sccan.files.tally import Note, Tally
+from sccan.segmentation.data.annotations.annotated import Annotations, Marked, ordered_classes
+from sccan.segmentation.data.annotations.contents import parsed
+from sccan.segmentation.data.annotations.places import Place
+from sccan.segmentation.data.annotations.shapes import (
+    BACKGROUND_NAMES,
+    IGNORE_NAMES,
+    Kind,
+    Shape,
+    corners,
+    draw_shapes,
+)
 from sccan.segmentation.data.labels.raw_png import write_label
 
-BACKGROUND_NAMES = ("_background_", "background")
-IGNORE_NAMES = ("__ignore__", "ignore")
+HOW = "LabelMe shapes"
+KINDS: Mapping[str, tuple[Kind, int, int]] = {
+    "polygon": ("outline", 3, 10**9),
+    "rectangle": ("box", 2, 4),
+    "circle": ("circle", 2, 2),
+    "rotation": ("outline", 3, 4),
+    "oriented_rectangle": ("outline", 3, 4),
+    "mask": ("mask", 1, 2),
+}
+"""LabelMe's word -> what it is drawn as, and how many points it may have (``rotation`` is X-AnyLabeling's)."""
+LARGEST_MASK = 1 << 28
+"""Pixels of a mask within a file."""
+
+
+class _Shape(msgspec.Struct):
+    """One entry of "shapes"."""
+
+    label: str
+    points: list[list[Finite]]
+    shape_type: str | None = None
+    mask: str | None = None
+
+
+class _File(msgspec.Struct):
+    shapes: list[_Shape]
+    imagePath: str | None = None  # LabelMe's own names
+    imageHeight: int | float | str | None = None
+    imageWidth: int | float | str | None = None
+
+
+@dataclass(frozen=True)
+class LabelMeDraw:
+    """Draws the label of one picture, see `Draw`."""
+
+    source: Path
+
+    def __call__(self, size: tuple[int, int], numbers: Mapping[str, int]) -> tuple[np.ndarray, list[Note]]:
+        return label_of(self.source, size, numbers)
 
 
 @dataclass(frozen=True)
@@ -46,13 +95,46 @@ def make_label(task: LabelMeTask) -> None:
 
     Raises InputError: see `label_of`, or the file cannot be written.
     """
-    write_label(task.target, label_of(task.source, image_size(task.image), task.class_numbers))
+    write_label(task.target, label_of(task.source, image_size(task.image), task.class_numbers)[0])
 
 
-def label_of(source: Path, size: tuple[int, int], class_numbers: Mapping[str, int]) -> np.ndarray:
-    """The label image of one picture, uint8 [H, W]; later shapes cover earlier ones, as LabelMe's own export has it.
+def read(place: Place) -> Annotations | None:
+    """The LabelMe files of a folder, known by their content; the picture is the one they name, or of their own name.
 
-    Shapes named ``__ignore__`` become 255, ``_background_`` 0.
+    Raises InputError: a file is unfit, or nothing is named.
+    """
+    found: dict[Path, Path] = {}
+    told = Tally()
+    names: list[str] = []
+    used = set()
+    for file in place.ending(".json"):
+        if "shapes" not in parsed(file).keys:
+            continue
+        content = _content(file)
+        used.add(file)
+        image = place.pictures.find(file.stem) or place.pictures.find(
+            (content.imagePath or "").replace("\\", "/") or file.stem
+        )
+        if image is None:
+            told.add("left out, as the picture of the LabelMe file is not there", place.below(file))
+        elif image in found:
+            told.add(f"left out, as {found[image].name} describes the same picture", place.below(file))
+        else:
+            found[image] = file
+            names += sorted(_names(content))
+    if not found:
+        return None
+    classes = ordered_classes(sorted(set(names)), place, place.root)
+    return Annotations(
+        HOW, classes, [Marked(image, LabelMeDraw(file)) for image, file in found.items()], told, frozenset(used)
+    )
+
+
+def label_of(source: Path, size: tuple[int, int], class_numbers: Mapping[str, int]) -> tuple[np.ndarray, list[Note]]:
+    """The label image of one picture, uint8 [H, W], and what was left out; later shapes cover earlier ones.
+
+    Shapes named ``__ignore__`` become 255, ``_background_`` 0, as LabelMe's own export has it; points and lines have no
+    area and are left out.
 
     Args:
         source: the JSON file.
@@ -60,12 +142,29 @@ def label_of(source: Path, size: tuple[int, int], class_numbers: Mapping[str, in
         class_numbers: class name -> number.
 
     Raises InputError: the file is no annotation of LabelMe or is for a picture of another size, a name is no class, or
-        a shape has no area.
+        a shape cannot be drawn.
     """
-    label = np.zeros(size, dtype=np.uint8)
-    for shape in read_shapes(source, size):
-        label[_region(shape, size, source)] = _number(str(shape["label"]), source, class_numbers)
-    return label
+    content = _content(source)
+    stated = _side(content.imageHeight, source), _side(content.imageWidth, source)
+    if all(stated) and stated != size:
+        raise InputError(
+            f"{source} is for a picture of {stated[0]}x{stated[1]} (height x width), but the picture is "
+            f"{size[0]}x{size[1]}"
+        )
+    notes: list[Note] = []
+    shapes = []
+    for one in content.shapes:
+        try:
+            shape = _shape(one)
+        except (*BROKEN, binascii.Error) as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{source}: a shape of {plain(one.label)!r} cannot be drawn: {said}") from error
+        if isinstance(shape, Shape):
+            shapes.append(shape)
+        else:
+            notes.append((shape, source.name))
+    label, more = draw_shapes(shapes, size, class_numbers, str(source), strict=True)
+    return label, notes + more
 
 
 def names_in(source: Path) -> set[str]:
@@ -73,84 +172,49 @@ def names_in(source: Path) -> set[str]:
 
     Raises InputError: the file is no annotation of LabelMe.
     """
-    return {str(shape["label"]) for shape in read_shapes(source)} - {*BACKGROUND_NAMES, *IGNORE_NAMES}
+    return _names(_content(source))
 
 
-def read_shapes(source: Path, size: tuple[int, int] | None = None) -> list[dict[str, Any]]:
-    """The shapes of one file, each with at least a label and points.
-
-    Args:
-        source: the JSON file.
-        size: height and width of the picture, which the file must agree with if it names them.
-
-    Raises InputError: see `label_of`.
-    """
-    try:
-        content = json.loads(source.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{source} cannot be read as JSON: {error}") from error
-    shapes = content.get("shapes") if isinstance(content, dict) else None
-    if not isinstance(shapes, list) or not all(_is_shape(shape) for shape in shapes):
-        raise InputError(f'{source} is no annotation of LabelMe: expected "shapes" with a "label" and "points" each')
-    stated = content.get("imageHeight"), content.get("imageWidth")
-    if size is not None and None not in stated and stated != size:
-        raise InputError(
-            f"{source} is for a picture of {stated[0]}x{stated[1]} (height x width), but the picture is "
-            f"{size[0]}x{size[1]}"
-        )
-    return shapes
+def _names(content: _File) -> set[str]:
+    return {shape.label for shape in content.shapes if shape.label.strip()} - {*BACKGROUND_NAMES, *IGNORE_NAMES}
 
 
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, dict) and isinstance(shape.get("label"), str) and isinstance(shape.get("points"), list)
+def _content(source: Path) -> _File:
+    return read_json(source, _File, "annotation")
 
 
-def _number(name: str, source: Path, class_numbers: Mapping[str, int]) -> int:
-    if name in class_numbers:
-        return class_numbers[name]
-    if name in IGNORE_NAMES:
-        return IGNORE
-    if name in BACKGROUND_NAMES:
+def _shape(one: _Shape) -> Shape | str:
+    """A shape, or why it is left out. Raises ValueError: it cannot be drawn."""
+    kind, least, most = KINDS.get(one.shape_type or "polygon", (None, 0, 0))
+    points = corners(one.points) if one.points else np.zeros((0, 2))
+    if not one.label.strip():
+        return "left out, as the shape has no name"
+    if kind is None or not least <= len(points) <= most:
+        return f"left out, as a {plain(one.shape_type or 'polygon')} of {len(points)} points has no area"
+    if kind == "mask":
+        corner = (round(points[0][0]), round(points[0][1]))
+        return Shape(one.label, "mask", mask=_mask(one.mask), corner=corner)
+    return Shape(one.label, kind, (points,))
+
+
+def _mask(text: str | None) -> np.ndarray:
+    """A shape stored as a small picture, bool [h, w]."""
+    if not text:
+        raise ValueError("it is a mask without pixels")
+    with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as small:
+        if small.width * small.height > LARGEST_MASK:
+            raise ValueError(f"its mask is {small.height}x{small.width}")
+        return np.asarray(small.convert("L")) > 0
+
+
+def _side(value: Any, source: Path) -> int:
+    """A side as a number, also where it is text; 0: it is not told."""
+    if value is None:
         return 0
-    raise InputError(
-        f"{source} names {name!r}, which is not among the {len(class_numbers)} classes{nearest(name, class_numbers)}"
-    )
-
-
-def _region(shape: Mapping[str, Any], size: tuple[int, int], source: Path) -> np.ndarray:
-    """Pixels of a shape, bool [H, W]."""
-    kind = shape.get("shape_type") or "polygon"
     try:
-        points = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
-        if kind == "mask":
-            return _mask(shape, points[0], size)
-        canvas = np.zeros(size, dtype=np.uint8)
-        if kind == "polygon" and len(points) > 2:
-            cv2.fillPoly(canvas, [np.rint(points).astype(np.int32)], 1)
-        elif kind == "rectangle" and len(points) in (2, 4):
-            (left, top), (right, bottom) = (np.rint(corner).astype(int) for corner in (points.min(0), points.max(0)))
-            canvas[max(top, 0) : max(bottom + 1, 0), max(left, 0) : max(right + 1, 0)] = 1
-        elif kind == "circle" and len(points) == 2:
-            centre = (round(points[0][0]), round(points[0][1]))
-            cv2.circle(canvas, centre, round(float(np.hypot(*(points[1] - points[0])))), 1, thickness=cv2.FILLED)
-        else:
-            raise InputError(
-                f"{source}: a shape of {shape['label']!r} is a {kind} of {len(points)} points, which has no area; use "
-                "polygons, rectangles, circles or masks"
-            )
-    except (*BROKEN, TypeError, IndexError, binascii.Error, cv2.error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{source}: a shape of {shape['label']!r} cannot be drawn: {error}") from error
-    return canvas.astype(bool)
-
-
-def _mask(shape: Mapping[str, Any], corner: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A shape stored as a small picture, placed with its top left at `corner`."""
-    small = np.asarray(Image.open(io.BytesIO(base64.b64decode(str(shape["mask"]), validate=True))).convert("L")) > 0
-    left, top = (round(value) for value in corner)
-    if min(left, top) < 0 or top + small.shape[0] > size[0] or left + small.shape[1] > size[1]:
-        raise ValueError("its mask reaches over the edge of the picture")
-    canvas = np.zeros(size, dtype=bool)
-    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return canvas
+        number = float(value)
+        if not (number.is_integer() and 0 <= number < 10**9):
+            raise ValueError
+    except ValueError as error:
+        raise InputError(f"{source}: a side of the picture is {shown(value)}; expected pixels") from error
+    return int(number)

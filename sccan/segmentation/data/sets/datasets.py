@@ -42,6 +42,8 @@ class Dataset:
         train_list: list file relative to the root; empty: every labelled picture of the folder.
         val_list: likewise, for testing.
         made_by: command that makes the data set.
+        strict: check every picture to its last byte before it is used, and take a decoder's warning for an error.
+        notes: what was left out, passed over or guessed when it was opened, a line each.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Dataset:
     train_list: str = ""
     val_list: str = ""
     made_by: str = ""
+    strict: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def n_classes(self) -> int:

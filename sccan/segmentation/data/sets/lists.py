@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from sccan.errors import InputError
+from sccan.files.kinds import PICTURE_SUFFIXES
+from sccan.files.walking import walk
 
 IMAGE_FOLDER = "JPEGImages"
 LABEL_FOLDER = "SegmentationClassAug"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 DATA_FOLDERS = ("JPEGImages", "train2014", "val2014", "train2017", "val2017", "annotations")
 LABEL_FOLDERS = re.compile(r"Segmentation[A-Za-z]*")
 
@@ -61,8 +62,8 @@ def pairs_of_folder(root: Path, image_folder: str = IMAGE_FOLDER, label_folder: 
             raise InputError(
                 f"{root} has no folder {folder}; expected {image_folder}/NAME.jpg and {label_folder}/NAME.png"
             )
-    images = sorted(p for p in (root / image_folder).iterdir() if p.suffix.lower() in SUFFIXES)
-    labels = {p.stem: p.name for p in (root / label_folder).iterdir() if p.suffix.lower() == ".png"}
+    images = walk(root / image_folder, deep=False).pictures
+    labels = {p.stem: p.name for p in walk(root / label_folder, deep=False).files if p.suffix.lower() == ".png"}
     pairs = [(f"{image_folder}/{p.name}", f"{label_folder}/{labels[p.stem]}") for p in images if p.stem in labels]
     if not pairs:
         raise InputError(f"no image of {root / image_folder} has a label of the same name in {root / label_folder}")
@@ -105,7 +106,7 @@ def _pair(line: str, path: Path, number: int, root: Path) -> tuple[str, str]:
 
 
 def _from_name(name: str, root: Path) -> str:
-    for suffix in SUFFIXES:
+    for suffix in PICTURE_SUFFIXES:
         if (root / IMAGE_FOLDER / f"{name}{suffix}").is_file():
             return f"{IMAGE_FOLDER}/{name}{suffix}"
     return f"{IMAGE_FOLDER}/{name}.jpg"

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from sccan.episodes.index import IGNORE, ClassIndex
 from sccan.errors import InputError
 from sccan.files.cache import cache_folder
-from sccan.files.decoding import check_complete, image_size, read_label
+from sccan.files.decoding import check_complete, image_size, read_label, read_whole
 from sccan.files.writing import written_beside
 from sccan.segmentation.data.sets.lists import Pairs
 
@@ -40,6 +40,7 @@ def build_index(
     cache: str | Path | None = None,
     workers: int | None = None,
     progress: bool = True,
+    strict: bool = False,
 ) -> ClassIndex:
     """The index of the listed pictures, from the cache where its fingerprint fits the files.
 
@@ -51,6 +52,7 @@ def build_index(
             index is made every time.
         workers: processes; None: one per core for long lists.
         progress: show a progress bar.
+        strict: decode every picture, and take a decoder's warning for an error.
 
     Raises InputError: the root or a file is missing or unreadable, an image and its label differ in size, or a label
         holds a value that is neither a class nor 255.
@@ -60,11 +62,11 @@ def build_index(
         raise InputError(f"data root {root} does not exist; set DATA.ROOT to the folder that holds the pictures")
     if not pairs:
         raise InputError(f"no pictures are listed for {root}; check the list")
-    fingerprint = _fingerprint(root, pairs, len(class_names))
+    fingerprint = _fingerprint(root, pairs, len(class_names), strict)
     file = cache_folder(cache) / _cache_name(root, pairs, len(class_names))
     tables = _read_cache(file, fingerprint, len(pairs))
     if tables is None:
-        tables = _scan(root, pairs, len(class_names), workers, progress)
+        tables = _scan(root, pairs, len(class_names), workers, progress, strict)
         _write_cache(file, fingerprint, tables)
     counts, ignored, sizes = tables
     images, labels = zip(*pairs, strict=True)
@@ -75,20 +77,20 @@ Tables = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Counts [n, classes + 1], ignored [n], sizes [n, 2]."""
 
 
-def _scan(root: Path, pairs: Pairs, n_classes: int, workers: int | None, progress: bool) -> Tables:
+def _scan(root: Path, pairs: Pairs, n_classes: int, workers: int | None, progress: bool, strict: bool) -> Tables:
     wanted = min(os.cpu_count() or 1, 16) if workers is None else workers
     rows: list[np.ndarray] = []
     bar = tqdm(total=len(pairs), desc=f"indexing {root.name}", unit="pictures", disable=None if progress else True)
     with bar:
-        for row in _rows(root, pairs, n_classes, wanted if len(pairs) >= MANY else 1):
+        for row in _rows(root, pairs, n_classes, wanted if len(pairs) >= MANY else 1, strict):
             rows.append(row)
             bar.update()
     table = np.stack(rows)
     return table[:, 3:], table[:, 2], table[:, :2]
 
 
-def _rows(root: Path, pairs: Pairs, n_classes: int, workers: int) -> Iterator[np.ndarray]:
-    work = partial(count_pixels, root, n_classes=n_classes)
+def _rows(root: Path, pairs: Pairs, n_classes: int, workers: int, strict: bool) -> Iterator[np.ndarray]:
+    work = partial(count_pixels, root, n_classes=n_classes, strict=strict)
     if workers <= 1:
         yield from map(work, pairs)
         return
@@ -103,14 +105,17 @@ def _rows(root: Path, pairs: Pairs, n_classes: int, workers: int) -> Iterator[np
             raise
 
 
-def count_pixels(root: Path, pair: tuple[str, str], n_classes: int) -> np.ndarray:
+def count_pixels(root: Path, pair: tuple[str, str], n_classes: int, *, strict: bool = False) -> np.ndarray:
     """Height, width, pixels of 255, pixels of 0..n_classes, [n_classes + 4].
 
     Raises InputError: see `build_index`.
     """
     image, label = root / pair[0], root / pair[1]
-    height, width = image_size(image)
-    check_complete(image)
+    if strict:
+        height, width = read_whole(image, background="none").pixels.shape[:2]
+    else:
+        height, width = image_size(image)
+        check_complete(image)
     values = read_label(label)
     if values.shape != (height, width):
         found = f"{values.shape[0]}x{values.shape[1]}"
@@ -127,9 +132,9 @@ def count_pixels(root: Path, pair: tuple[str, str], n_classes: int) -> np.ndarra
     return np.concatenate([[height, width, histogram[IGNORE]], histogram[: n_classes + 1]])
 
 
-def _fingerprint(root: Path, pairs: Pairs, n_classes: int) -> str:
+def _fingerprint(root: Path, pairs: Pairs, n_classes: int, strict: bool) -> str:
     """Hash over the list and over size and time of every file."""
-    digest = hashlib.sha256(f"{FORMAT} {n_classes} {root.resolve()}\n".encode())
+    digest = hashlib.sha256(f"{FORMAT} {n_classes} {root.resolve()}{' strict' * strict}\n".encode())
     for image, label in pairs:
         for name in (image, label):
             try:

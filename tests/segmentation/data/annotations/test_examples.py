@@ -17,8 +17,8 @@ OTHER, MOON = disc(30, 50, seed=1)
 
 
 def _labels(folder: Path, class_name: str = "") -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    names, found = read_examples(folder, class_name)
-    return names, {one.image.name: one.label for one in found}
+    found = read_examples(folder, class_name)
+    return found.names, {one.image.name: one.label for one in found.annotated}
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,14 @@ def test_one_coco_file_and_only_the_categories_that_are_marked(tmp_path: Path) -
 def test_pictures_without_annotation_are_no_examples(tmp_path: Path) -> None:
     save(tmp_path / "a.jpg", IMAGE)
     save(tmp_path / "b.png", OTHER)
-    assert read_examples(tmp_path) == ((), [])
+    assert read_examples(tmp_path).annotated == []
 
 
 def test_what_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     save(tmp_path / "a.jpg", IMAGE)
     mask = tmp_path / "a_mask.png"
     save(mask, white_on_black(MASK)[:, :50])
-    with pytest.raises(
-        InputError, match=r"a_mask\.png is 40x50 .*, but its picture a\.jpg is 40x60; they must be equal"
-    ):
+    with pytest.raises(InputError, match=r"a_mask\.png is 40x50 .*, but its picture is 40x60; they must be equal"):
         read_examples(tmp_path)
     save(mask, white_on_black(MASK).T)
     with pytest.raises(InputError, match="40x60; the picture is shown turned"):

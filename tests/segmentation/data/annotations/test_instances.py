@@ -109,7 +109,7 @@ GOOD = json.dumps(coco_instances("val"))
         ),
         (
             GOOD.replace('"file_name"', '"name"'),
-            r"{path}: an entry of 'images' lacks or spoils the field 'file_name'; ",
+            r"{path}: an entry of 'images': missing required field 'file_name'",
         ),
         (
             GOOD.replace('"image_id": 100', '"image_id": 5'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
-from sccan.segmentation.data.annotations.labelme import LabelMeTask, make_label, names_in
+from sccan.segmentation.data.annotations.labelme import LabelMeTask, label_of, make_label, names_in
 
 SIZE = (12, 20)
 CLASSES = {"cat": 1, "dog": 2}
@@ -73,22 +74,46 @@ def test_names_are_those_of_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("drawn", "why"),
+    [
+        (shape("cat", [[3, 3]], "point"), "a point of 1 points has no area"),
+        (shape("cat", [[3, 3], [4, 4]]), "a polygon of 2 points has no area"),
+        (shape("cat", [[3, 3], [4, 4], [9, 9]], "linestrip"), "a linestrip of 3 points has no area"),
+        (shape("", [[3, 3], [4, 4]], "rectangle"), "the shape has no name"),
+    ],
+)
+def test_what_has_no_area_or_no_name_is_left_out_and_told(tmp_path: Path, drawn: dict[str, Any], why: str) -> None:
+    alone = labelled(tmp_path, [shape("dog", [[2, 2], [5, 6]], "rectangle")])
+    np.testing.assert_array_equal(labelled(tmp_path, [drawn, shape("dog", [[2, 2], [5, 6]], "rectangle")]), alone)
+    assert label_of(tmp_path / "a.json", SIZE, CLASSES)[1] == [(f"left out, as {why}", "a.json")]
+
+
+def test_sizes_as_text_and_turned_boxes_are_read_and_shapes_far_away_are_clipped(tmp_path: Path) -> None:
+    turned = [[4, 1], [8, 4], [4, 7], [0, 4]]
+    label = labelled(tmp_path, [shape("cat", turned, "rotation")], imageHeight="12", imageWidth="20.0")
+    np.testing.assert_array_equal(label, labelled(tmp_path, [shape("cat", turned)]))
+    far = labelled(tmp_path, [shape("cat", [[-1e9, 3], [1e9, 3], [1e9, 5], [-1e9, 5]])])
+    assert label_of(tmp_path / "a.json", SIZE, CLASSES)[1] == [("clipped at the edge of the picture", "a.json")]
+    np.testing.assert_array_equal(far, labelled(tmp_path, [shape("cat", [[0, 3], [19, 5]], "rectangle")]))
+
+
+@pytest.mark.parametrize(
     ("shapes", "header", "line"),
     [
         ([shape("cow", [[0, 0], [4, 4]], "rectangle")], {}, "names 'cow', which is not among the 2 classes"),
         ([shape("cats", [[0, 0], [4, 4]], "rectangle")], {}, "which is not among the 2 classes; did you mean 'cat'?"),
-        (
-            [shape("cat", [[3, 3]], "point")],
-            {},
-            "a shape of 'cat' is a point of 1 points, which has no area; use polygons",
-        ),
-        ([shape("cat", [[3, 3], [4, 4]])], {}, "a shape of 'cat' is a polygon of 2 points, which has no area"),
         ([shape("cat", [[0, 0], [1, 1]], "mask", mask="!")], {}, "a shape of 'cat' cannot be drawn: "),
         ([shape("cat", [[0, 0], [1, 1]], "mask", mask="aGVsbG8=")], {}, "a shape of 'cat' cannot be drawn: "),
         ([shape("cat", [[1, 2, 3]])], {}, "a shape of 'cat' cannot be drawn: "),
-        ([shape("cat", [["x", 2]])], {}, "a shape of 'cat' cannot be drawn: "),
-        ([{"label": "cat"}], {}, 'is no annotation of LabelMe: expected "shapes" with a "label" and "points" each'),
-        ([], {"shapes": None}, "is no annotation of LabelMe"),
+        ([shape("cat", [["x", 2]])], {}, "shapes[0].points[0][0]: expected a number, found 'x'"),
+        ([shape("cat", [[math.nan, 2], [4, 4], [1, 9]])], {}, "NaN is no number of JSON; expected a finite one"),
+        ([shape("cat", [[-1e12, 2], [4, 4], [1, 9]])], {}, "cannot be drawn: a coordinate lies 1e+12 pixels away"),
+        ([shape("cat", [[1, 2, 0], [4, 4, 0], [1, 9, 0]])], {}, "cannot be drawn: its points are no pairs x, y"),
+        ([shape("cat", [[[1, 2], [3, 4]]])], {}, "shapes[0].points[0][0]: expected a number"),
+        ([shape("cat", [[5, 5], [6, 6]], "mask")], {}, "cannot be drawn: it is a mask without pixels"),
+        ([{"label": "cat"}], {}, "shapes[0]: missing required field 'points'"),
+        ([], {"shapes": None}, "shapes: expected a list, found None"),
+        ([], {"imageHeight": "tall", "imageWidth": 20}, "a side of the picture is 'tall'; expected pixels"),
         (
             [],
             {"imageHeight": 20, "imageWidth": 12},
@@ -108,5 +133,5 @@ def test_a_mask_over_the_edge_and_a_broken_file_are_refused(tmp_path: Path) -> N
     with pytest.raises(InputError, match="its mask reaches over the edge of the picture"):
         labelled(tmp_path, [shape("cat", [[17, 2], [21, 6]], "mask", mask=small)])
     (tmp_path / "a.json").write_text('{"shapes": [')
-    with pytest.raises(InputError, match=r"a\.json cannot be read as JSON"):
+    with pytest.raises(InputError, match=r"a\.json: no JSON at line 1, column 13"):
         names_in(tmp_path / "a.json")
