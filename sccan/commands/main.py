@@ -19,6 +19,7 @@ COMMANDS = {
     "prepare_classification": "pictures with one class each, in any known form, to a safe and fast layout",
     "prepare_words": "word vectors (GloVe) to a safe and compact form",
     "extract_features": "features of a frozen backbone, once, for methods that learn on features",
+    "label": "a page in the browser: mark one picture, find it in the folder, correct, export",
     "segment": "masks for one's own pictures from a few annotated examples",
     "classify": "tell one's own pictures apart from a few examples of every class",
     "doctor": "read-only check of a data set or a config",

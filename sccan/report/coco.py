@@ -1,4 +1,4 @@
-"""Label maps as annotations in COCO's instance format: one region per class and picture, run-length coded."""
+"""Label maps as annotations in COCO's instance format, run-length coded or as polygons."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from pycocotools import mask as coco_mask
 
 @dataclass(frozen=True)
 class CodedRegion:
-    """All pixels of one class in one picture.
+    """Pixels of one class in one picture: all of them, or one object.
 
     Attributes:
         class_name: the class.
         counts: run-length code as COCO writes it.
         score: how probable it is, in [0, 1].
+        polygons: the same as flat lists x, y, x, y ..., which are then written instead.
+        crowd: many objects, or pixels that are to be ignored.
     """
 
     class_name: str
     counts: str
     score: float
+    polygons: Sequence[Sequence[float]] = ()
+    crowd: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,10 @@ def coco_instances(
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": categories[region.class_name],
-                    "segmentation": code,
+                    "segmentation": [list(polygon) for polygon in region.polygons] or code,
                     "area": int(coco_mask.area(code)),
                     "bbox": coco_mask.toBbox(code).tolist(),
-                    "iscrowd": 0,
+                    "iscrowd": int(region.crowd),
                     "score": region.score,
                 }
             )

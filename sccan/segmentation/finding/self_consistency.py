@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.segmentation.data.labels.masks import class_mask
-from sccan.segmentation.finding.segmenting import WINS, Segmenting, Shot
+from sccan.segmentation.finding.segmenting import WINS, ClassState, Shot
 
 OTHERS = 8
 """Most examples that one is predicted from."""
@@ -25,6 +26,15 @@ ZOOM = 1.4
 """Of the enlarged copy, which is cut out around the object; the smaller copy shrinks as much."""
 GAIN, SHIFT = 1.25, 25.0
 """Of the copies with other contrast and brightness, in grey levels of 255."""
+
+
+class Finds(Protocol):
+    """What is asked of `Segmenting`: classes from examples, and where they are in other pictures."""
+
+    def condition(self, shots: Sequence[Shot], class_names: Sequence[str]) -> list[ClassState]: ...
+
+    def foreground(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[np.ndarray]: ...
+
 
 Copy = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Picture [h, w, 3] and mask [h, w] to an altered picture and its mask."""
@@ -53,7 +63,7 @@ class Consistency:
     truth: np.ndarray
 
 
-def support_consistency(task: Segmenting, shots: Sequence[Shot], class_names: Sequence[str]) -> list[Consistency]:
+def support_consistency(task: Finds, shots: Sequence[Shot], class_names: Sequence[str]) -> list[Consistency]:
     """How well every example agrees with the others, class by class, in their order.
 
     Each is predicted from each of the others alone, and the middle one of these results counts (of two, the better): a
@@ -88,7 +98,7 @@ def mask_iou(prediction: np.ndarray, truth: np.ndarray) -> tuple[int, int]:
     return int(np.count_nonzero(one & two)), int(np.count_nonzero(one | two))
 
 
-def _from_others(task: Segmenting, shots: Sequence[Shot], class_name: str) -> list[Consistency]:
+def _from_others(task: Finds, shots: Sequence[Shot], class_name: str) -> list[Consistency]:
     """Every example from each of the (at most `OTHERS`) examples after it, going round."""
     n_others = min(len(shots) - 1, OTHERS)
     seen: list[list[tuple[float, np.ndarray]]] = [[] for _ in shots]
@@ -105,7 +115,7 @@ def _from_others(task: Segmenting, shots: Sequence[Shot], class_name: str) -> li
     return found
 
 
-def _from_copies(task: Segmenting, shot: Shot, class_name: str) -> Consistency:
+def _from_copies(task: Finds, shot: Shot, class_name: str) -> Consistency:
     copies = [copy(shot.image, shot.label) for copy in COPIES.values()]
     predictions = _predicted(task, shot, class_name, [image for image, _ in copies])
     counts = [mask_iou(p, mask) for p, (_, mask) in zip(predictions, copies, strict=True)]
@@ -116,7 +126,7 @@ def _from_copies(task: Segmenting, shot: Shot, class_name: str) -> Consistency:
     return Consistency(shot.name, class_name, _ratio(intersection, union), how, image, predictions[worst], mask)
 
 
-def _predicted(task: Segmenting, teacher: Shot, class_name: str, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _predicted(task: Finds, teacher: Shot, class_name: str, images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Masks of one class by one example, uint8 {0, 1} [h, w] each."""
     states = task.condition([teacher], [class_name])
     return [(maps[0] > WINS).astype(np.uint8) for maps in task.foreground(images, states)]

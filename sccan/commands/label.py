@@ -1,0 +1,79 @@
+"""Mark pictures in the browser, find what was marked in the rest of the folder, correct, take the masks along."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import webbrowser
+from pathlib import Path
+
+from sccan.builders.released.trained import load_trained
+from sccan.commands.entry import parser
+from sccan.errors import InputError
+from sccan.page.fitting import Fitter
+from sccan.page.places import find_gallery
+from sccan.page.serving import claimed
+from sccan.predict.segmenter import Segmenter
+
+EXAMPLE = """  sccan label photos/
+  sccan label photos/ --classes dog,cat --model runs/coco_mini_split0
+  sccan label photos/ --port 8000 --no-browser      # and open the address that is printed
+
+Everything that you draw is kept in photos/.sccan/ at once; the same command goes on where you left off."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0 when the server was stopped with Ctrl-C."""
+    args = _parser().parse_args(argv)
+    try:
+        import uvicorn
+
+        from sccan.page.server import build_app
+        from sccan.page.session import Session
+    except ModuleNotFoundError as error:
+        raise InputError(f"the page needs {error.name}: pip install 'sccan[page]'") from error
+    if not 0 <= args.port <= 65535:
+        raise InputError(f"there is no port {args.port}; give one of 1 to 65535, or leave out --port")
+    find_gallery(args.folder)  # an unfit folder is told before anything is written into it
+    with claimed(args.folder) as claim, claim.bind(args.port) as bound:
+        segmenter = Segmenter(load_trained(args.model), device=args.device)
+        names = [name for name in args.classes.split(",") if name.strip()]
+        session = Session(args.folder, segmenter, names, fitter=_fitter(args.sam))
+        app = build_app(session, token=claim.token, port=claim.port)
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1)
+        )
+        print(f"model: {segmenter!r}")
+        print("".join(f"{note}\n" for note in session.notes), end="")
+        print(
+            f"{len(session.gallery.photos)} pictures of {args.folder} at\n\n    {claim.address}\n\nCtrl-C ends it.",
+            flush=True,
+        )
+        if not args.no_browser:
+            threading.Timer(0.5, webbrowser.open, [claim.address]).start()
+        server.run(sockets=[bound])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    command = parser("Mark one picture in the browser, find it in the folder, correct, learn again, export.", EXAMPLE)
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="your pictures; masks are kept in FOLDER/.sccan")
+    command.add_argument("--model", default="", metavar="M", help="run folder, .safetensors, or published .pth file")
+    command.add_argument("--classes", default="", metavar="A,B", help="names of the classes, to begin with")
+    command.add_argument("--port", type=int, default=0, metavar="P", help="of the address (default: a free one)")
+    command.add_argument("--no-browser", action="store_true", help="only print the address")
+    command.add_argument(
+        "--sam", nargs=2, type=Path, metavar=("ENCODER", "DECODER"),
+        help="two .onnx files of SAM's kind, which then fit the boxes (needs sccan[sam])",
+    )  # fmt: skip
+    command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
+    return command
+
+
+def _fitter(files: list[Path] | None) -> Fitter | None:
+    """The pair that was named, loaded. Raises InputError: it cannot be."""
+    if files is None:
+        return None
+    from sccan.page.sam import Sam
+
+    return Sam(*files)

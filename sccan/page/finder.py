@@ -1,0 +1,329 @@
+"""Looking for what was marked, in the background: the open picture first, the others as they come.
+
+One thread owns the network. Between any two groups of pictures it looks up what is wanted now: a new search is begun at
+once (features are kept, so it only conditions and predicts), the picture that is open goes first, and while nobody
+searches the features of the remaining pictures are computed, so that a search finds them ready.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sccan.engine.modes import evaluation_mode
+from sccan.episodes.episode import Features
+from sccan.episodes.index import IGNORE
+from sccan.episodes.stacking import joined
+from sccan.errors import InputError
+from sccan.files.decoding import image_size
+from sccan.files.photos import read_photo
+from sccan.page.classes import ClassEntry
+from sccan.page.found import Facts, Kept, coded, decoded, read_facts, read_kept, write_kept
+from sccan.page.kept_features import KeptFeatures
+from sccan.page.places import require_inside
+from sccan.page.quality import MOST, ExampleCheck, check_examples
+from sccan.page.store import Store
+from sccan.predict.segmenter import Segmenter
+from sccan.segmentation.finding.segmenting import ClassState, EncodedShot, label_map, region_scores
+
+FOUND, FEATURES = "found", "features"
+
+Tell = Callable[[str, dict[str, Any]], None]
+"""Gets the kind of an event and its content, from any thread."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search of the folder.
+
+    Attributes:
+        round: counts the searches.
+        numbers: of the classes that are looked for.
+        states: those classes as the method keeps them.
+        versions: of the examples that it was made of, by key.
+    """
+
+    round: int
+    numbers: tuple[int, ...]
+    states: tuple[ClassState, ...]
+    versions: dict[str, int]
+
+
+class Superseded(Exception):
+    """A new search is wanted; what is being computed is not."""
+
+
+class Finder:
+    """Searches a store's folder with a segmenter, in a thread of its own.
+
+    Attributes:
+        problems: key -> why a picture cannot be read.
+        checks: how well every example is found again by the others.
+    """
+
+    def __init__(self, store: Store, segmenter: Segmenter, tell: Tell) -> None:
+        self.store, self.segmenter, self.task, self.tell = store, segmenter, segmenter.task, tell
+        self.features = KeptFeatures(store.gallery, segmenter, store.root / FEATURES)
+        self.problems: dict[str, str] = {}
+        self.checks: list[ExampleCheck] = []
+        self._facts = {key: facts for key in store.gallery.photos if (facts := read_facts(self._path(key))) is not None}
+        self._search: Search | None = None
+        self._round = max((facts.round for facts in self._facts.values()), default=0)
+        self._open = ""
+        self._wanted = self._stopped = self._checked = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="finder", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the group it works on."""
+        with self._change:
+            self._stopped = True
+            self._change.notify()
+        self._thread.join()
+        self.features.close()
+
+    # What others ask for
+
+    def find(self) -> None:
+        """Begins a search with the examples as they are now.
+
+        Raises InputError: nothing is marked yet.
+        """
+        if not any(mark.status in ("drawn", "accepted") for mark in self.store.marked().values()):
+            raise InputError("nothing is marked yet; mark the object in one picture first")
+        with self._change:
+            self._wanted = True
+            self._change.notify()
+
+    def look_at(self, key: str) -> None:
+        """Lets a picture go before the others."""
+        with self._change:
+            self._open = key
+            self._change.notify()
+
+    def facts(self, key: str) -> Facts | None:
+        """What is told about a picture, if it was found."""
+        return self._facts.get(key)
+
+    def labels(self, key: str, size: tuple[int, int]) -> np.ndarray | None:
+        """What was found in a picture, by class numbers, uint8 [h, w]; None: it was not looked at."""
+        kept = self._kept(key)
+        return None if kept is None else self._shown(kept.labels(self.task, size, self.store.threshold))
+
+    def small_labels(self, key: str, size: tuple[int, int]) -> np.ndarray | None:
+        """The same for thumbnails."""
+        kept = self._kept(key)
+        return None if kept is None else self._shown(kept.small_labels(self.task, size, self.store.threshold))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether examples or classes have changed since the last search."""
+        if self._search is None:
+            return bool(self.store.marked())
+        return self._search.versions != self._versions()
+
+    def progress(self) -> dict[str, Any]:
+        """How far the search and the features are."""
+        done = sum(facts.round == self._round for facts in tuple(self._facts.values()))
+        left = sum(1 for _ in self._left())
+        return {
+            "round": self._round,
+            "searching": self._wanted or left > 0,
+            "done": done,
+            "total": done + left,
+            "known": len(self.features.sizes),
+            "stale": self.is_stale,
+        }
+
+    # The thread
+
+    def _work(self) -> None:
+        with evaluation_mode(self.task.method):
+            while not self._stopped:
+                try:
+                    if not self._step():
+                        with self._change:
+                            if not (self._wanted or self._stopped):
+                                self._change.wait(timeout=1.0)
+                except Superseded:
+                    continue
+                except InputError as error:
+                    self.tell("message", {"level": "error", "text": str(error)})
+
+    def _step(self) -> bool:
+        """One piece of work, the most wanted first; whether there was any."""
+        if self._wanted:
+            self._begin()
+            return True
+        if group := self._next(self._left()):
+            self._predict(group)
+            return True
+        if group := self._next(key for key in self._in_turn() if self._is_unknown(key)):
+            self._get(group)
+            self.tell("progress", self.progress())
+            return True
+        if self._search is not None and not self._checked:
+            self._checked = True
+            self._check()
+            return True
+        return False
+
+    def _begin(self) -> None:
+        """Conditions every class on the examples as they are now."""
+        self._wanted = False
+        versions, shots = self._versions(), self._examples(list(self.store.marked()))
+        if not (shown := self._shown_in(shots)):
+            raise InputError("no class that is there is marked anywhere; mark the object in one picture first")
+        states = self.task.condition_on(_numbered(shots, shown), [entry.name for entry in shown])
+        self._round += 1
+        self._checked = False
+        self._search = Search(self._round, tuple(entry.number for entry in shown), tuple(states), versions)
+        self.tell("progress", self.progress())
+
+    def _check(self) -> None:
+        """Looks for the latest examples in one another."""
+        self._checked = True
+        marked = self.store.marked()
+        keys = sorted(
+            (key for key, mark in marked.items() if mark.status != "absent"), key=lambda key: marked[key].time
+        )
+        shots = [shot for shot in self._examples(keys[-MOST:]) if shot.label.any()]
+        if shown := self._shown_in(shots):
+            numbered = _numbered(shots, shown)
+            pictures = {photo.name: key for key, photo in self.store.gallery.photos.items()}
+            images = [read_photo(self.store.gallery.read_path(pictures[shot.name])) for shot in shots]
+            names = [entry.name for entry in shown]
+            self.checks = check_examples(self.task, list(zip(numbered, images, strict=True)), names, self._go_on)
+            self.tell("quality", {})
+
+    def _go_on(self) -> None:
+        if self._wanted or self._stopped:
+            self._checked = False
+            raise Superseded
+
+    def _shown_in(self, shots: Sequence[EncodedShot]) -> list[ClassEntry]:
+        """The classes that some example shows."""
+        there = {value for shot in shots for value in np.unique(shot.label).tolist()}
+        return [entry for entry in self.store.classes.active if entry.number in there]
+
+    def _examples(self, keys: Sequence[str]) -> list[EncodedShot]:
+        """What a person has marked, with its features; what cannot be read is left out, and told."""
+        shots = []
+        for key in keys:
+            features, label = self._get([key]).get(key), self.store.label(key)
+            if features is not None and label is not None:
+                shots.append(EncodedShot(self.store.gallery.photos[key].name, features, label))
+        return shots
+
+    def _predict(self, group: Sequence[str]) -> None:
+        assert self._search is not None
+        search, features = self._search, self._get(group)
+        keys = list(features)
+        if not keys:
+            return
+        sizes = [self._size(key) for key in keys]
+        for key, answer in zip(
+            keys, self.task.answers(joined(list(features.values())), sizes, search.states), strict=True
+        ):
+            margins = coded(answer.margins.mean(1))
+            absent = self.task.absent(answer.sums, search.states)
+            kept = Kept(self._told(key, search, margins, absent), margins)
+            write_kept(self._path(key), kept)
+            self._facts[key] = kept.facts
+            self.tell("found", {"key": key})
+        self.tell("progress", self.progress())
+
+    def _told(self, key: str, search: Search, margins: np.ndarray, absent: Sequence[bool]) -> Facts:
+        probabilities = self.task.at_size(decoded(margins), (margins.shape[1], margins.shape[2]))
+        names = [str(number) for number in search.numbers]
+        regions = region_scores(probabilities, label_map(probabilities), names)
+        there = [region for region in regions.values() if region.pixels]
+        pixels = sum(region.pixels for region in there)
+        return Facts(
+            search.round,
+            search.numbers,
+            sum(region.confidence * region.pixels for region in there) / pixels if pixels else 0.0,
+            tuple(number for number, told in zip(search.numbers, absent, strict=True) if told),
+            tuple(regions[name].share for name in names),
+            self.features.stamp(key),
+        )
+
+    def _get(self, keys: Sequence[str]) -> dict[str, Features]:
+        """Features of those that can be read."""
+        found = {}
+        for key, one in self.features.get(keys).items():
+            if isinstance(one, InputError):
+                self.problems[key] = str(one)
+                self._facts.pop(key, None)
+                self.tell("found", {"key": key})
+            else:
+                found[key] = one
+        return found
+
+    def _left(self) -> Iterator[str]:
+        """Pictures that this search has not looked at; those that a person has marked are left as they are."""
+        if self._search is not None:
+            number = self._search.round
+            for key in self._in_turn():
+                known = (facts := self._facts.get(key)) is not None and facts.round == number
+                if not known and key not in self.problems and not self.store.mark(key).status:
+                    yield key
+
+    def _in_turn(self) -> Iterator[str]:
+        """All pictures, the open one first."""
+        if self._open in self.store.gallery.photos:
+            yield self._open
+        yield from (key for key in self.store.gallery.photos if key != self._open)
+
+    def _next(self, keys: Iterator[str]) -> list[str]:
+        """The open picture alone, so that it is there at once; otherwise the next few."""
+        group = list(itertools.islice(keys, self.task.batch))
+        return group[:1] if self._open in group else group
+
+    def _is_unknown(self, key: str) -> bool:
+        if key in self.features.sizes or key in self.problems:
+            return False
+        try:
+            if not self.features.has(key):
+                return True
+            self._size(key)
+        except (InputError, OSError):
+            return True
+        return False
+
+    def _size(self, key: str) -> tuple[int, int]:
+        if key not in self.features.sizes:
+            self.features.sizes[key] = image_size(self.store.gallery.read_path(key))
+        return self.features.sizes[key]
+
+    def _versions(self) -> dict[str, int]:
+        marks = {key: mark.version for key, mark in self.store.marked().items()}
+        return marks | {f"class {entry.number}": 0 for entry in self.store.classes.entries if entry.removed}
+
+    def _shown(self, label: np.ndarray) -> np.ndarray:
+        return self.store.classes.shown(label)
+
+    def _kept(self, key: str) -> Kept | None:
+        return read_kept(self._path(key)) if key in self._facts else None
+
+    def _path(self, key: str) -> Path:
+        name = self.store.gallery.photos[key].name
+        return require_inside(self.store.gallery.root, self.store.root / FOUND / f"{name}.png")
+
+
+def _numbered(shots: Sequence[EncodedShot], classes: Sequence[ClassEntry]) -> list[EncodedShot]:
+    """The shots with labels 1, 2, ... for the classes, in their order."""
+    table = np.zeros(256, np.uint8)
+    table[IGNORE] = IGNORE
+    for number, entry in enumerate(classes, 1):
+        table[entry.number] = number
+    return [EncodedShot(shot.name, shot.features, table[shot.label]) for shot in shots]
