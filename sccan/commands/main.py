@@ -22,6 +22,7 @@ COMMANDS = {
     "label": "a page in the browser: mark one picture, find it in the folder, correct, export",
     "segment": "masks for one's own pictures from a few annotated examples",
     "classify": "tell one's own pictures apart from a few examples of every class",
+    "models": "models by ready-made names: licences, sizes, weights fetched when asked for",
     "doctor": "read-only check of a data set or a config",
     "episodes": "write, show and compare episode manifests",
     "convert_checkpoint": "published checkpoints to safetensors with a header, proved on fixed inputs",
