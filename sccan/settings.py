@@ -153,9 +153,7 @@ def _method() -> CfgNode:
     node.FROST.BANDWIDTHS = numbers(
         (0.05, 0.1, 0.2, 0.5, 1.0), 1e-3, 1e3, (1, 100)
     )  # widths of the kernel to choose from
-    node.FROST.ODDS_WEIGHT = number(
-        0.0, -100, 100
-    )  # of the log odds of the examples' foreground (published: 0)
+    node.FROST.ODDS_WEIGHT = number(0.0, -100, 100)  # of the log odds of the examples' foreground (published: 0)
     node.FROST.WHITEN = True  # stretch cells by the covariance within foreground and background
     node.FROST.GATE = True  # only candidates and what is near them can be foreground
     node.FROST.RADIUS = number(16.0, 0, 1e4, above=True)  # within which cells are smoothed with each other, in cells

@@ -1,4 +1,4 @@
-"""The masks of a folder in the format of another tool: whole or not at all in ``.sccan/exports/``, and as an archive."""
+"""The masks of a folder in the format of another tool: whole or not at all in ``.sccan/exports/``; and an archive."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from sccan.segmentation.data.annotations.places import KNOWN
 from sccan.segmentation.finding.segmenting import Shot
 
 HOW = (
-    "put a mask PNG of the same name beside each picture or in masks/, or the export of a labelling tool (COCO, LabelMe
-    ...); " "for a classifier, one sub-folder of pictures per class"
+    "put a mask PNG of the same name beside each picture or in masks/, or the export of a labelling tool (COCO, "
+    "LabelMe ...); for a classifier, one sub-folder of pictures per class"
 )
 
 

@@ -49,7 +49,7 @@ def polygons_through_middles(region: np.ndarray) -> list[np.ndarray]:
 def polygons_along_cracks(region: np.ndarray) -> list[np.ndarray]:
     """One polygon per part, int [corners, 2] as column and row of corners of pixels; for COCO's rasteriser.
 
-    Pixels that touch at a corner alone are parts of their own here. Pixel (x, y) has the corners (x, y) to (x + 1, y + 1).
+    Pixels that touch at a corner alone are parts of their own here. Pixel (x, y) goes from (x, y) to (x + 1, y + 1).
 
     Args:
         region: bool [h, w].
