@@ -264,7 +264,9 @@ def _validate() -> CfgNode:
 
 def _test() -> CfgNode:
     node = Node()
-    node.PROTOCOL = "stratified"  # sccan.segmentation.evaluation.protocols; classification: uniform | can | can_python3
+    node.PROTOCOL = (
+        "stratified"  # sccan.segmentation.evaluation.protocols; classification: uniform | realistic | can | can_python3
+    )
     node.EPISODES = whole(0, 0)  # per seed; 0: the protocol's own number
     node.SEEDS = seeds(())  # empty: the protocol's own seeds
     node.RESIZE = ""  # part of the protocol to replace; empty: the protocol's own

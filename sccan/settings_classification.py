@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from yacs.config import CfgNode
 
-from sccan.ranges import Node, number, share, whole
+from sccan.ranges import Node, number, numbers, share, whole
 
 
 def classification_methods() -> CfgNode:
-    """One node per method, and TASKS, which tSF, SpatialFormer, CECNet and AMTNet share."""
+    """One node per method; TASKS, which the tSF family shares; FROZEN, which methods on frozen vectors share."""
     node = Node()
-    for methods in (_can_and_dmf(), _tasnet(), _family()):
+    for methods in (_can_and_dmf(), _tasnet(), _family(), _frozen()):
         for name, method in methods.items():
             node[name] = method
     return node
@@ -120,4 +120,31 @@ def _family() -> CfgNode:
     node.AMTNET.DETACH = False  # what they are pulled to does not learn from it (published: it does)
     node.AMTNET.TEACHER = ""  # training: checkpoint of an AMTNet to learn from as well; empty: none
     node.AMTNET.TEACHER_BACKBONE = ""  # BACKBONE.NAME of the teacher; empty: the same
+    return node
+
+
+def _frozen() -> CfgNode:
+    node = Node()
+    node.FROZEN = Node()  # what simpleshot, logistic, laplacianshot, alpha_tim and pt_map share
+    node.FROZEN.STAGES = ()  # stages whose averaged maps are joined to one vector; empty: the deepest
+    node.FROZEN.CENTRE = "supports"  # subtracted before vectors get length one: none | supports (mean of class means)
+    node.SIMPLESHOT = Node()
+    node.SIMPLESHOT.SCALE = number(10.0, 0, 1e6, above=True)  # of minus the squared distances: changes probabilities
+    node.LOGISTIC = Node()
+    node.LOGISTIC.STRENGTH = number(1.0, 0, 1e6, above=True)  # inverse weight of the quadratic penalty
+    node.LAPLACIANSHOT = Node()
+    node.LAPLACIANSHOT.PULL = number(1.0, 0, 1e6)  # weight of the agreement of neighbours (lambda)
+    node.LAPLACIANSHOT.NEIGHBOURS = whole(3, 1, 1000)
+    node.LAPLACIANSHOT.RECTIFIED = True  # class means formed anew with the nearest queries
+    node.ALPHA_TIM = Node()
+    node.ALPHA_TIM.ALPHA = number(2.0, 1, 100)  # of the entropies; 1: TIM, which pulls towards balanced classes
+    node.ALPHA_TIM.TEMPERATURE = number(15.0, 0, 1e6, above=True)
+    node.ALPHA_TIM.STEPS = whole(100, 1, 100_000)  # of Adam (published: 1000 at a rate of 1e-4)
+    node.ALPHA_TIM.RATE = number(1e-3, 0, 10, above=True)
+    # of the supports' loss, the queries' entropy, and the entropy of their mean
+    node.ALPHA_TIM.WEIGHTS = numbers((1.0, 1.0, 1.0), 0, 1e6, (3, 3))
+    node.PT_MAP = Node()  # for episodes whose queries are balanced, alone
+    node.PT_MAP.SHARPNESS = number(10.0, 0, 1e6, above=True)  # of the assignment (lambda)
+    node.PT_MAP.STEP = number(0.2, 0, 1, above=True)  # share by which centres move
+    node.PT_MAP.ROUNDS = whole(20, 1, 10_000)
     return node

@@ -117,15 +117,15 @@ def made_up(method: nn.Module) -> bool:
     return isinstance(method, TasNet) and method.origin.get("source") == word_vectors.STAND_IN
 
 
-def check_words(path: Path, header: Mapping[str, Any], method: nn.Module) -> None:
+def check_words(checkpoint: str, header: Mapping[str, Any], method: nn.Module) -> None:
     """Refuse words that are not those a checkpoint was trained with, where its header says.
 
     Raises InputError: they are others; the line names both.
     """
     if isinstance(method, TasNet) and header.get("words", method.origin) != method.origin:
         raise InputError(
-            f"{path} was trained with the words of {_described(header['words'])}, but METHOD.TASNET.VECTORS gives "
-            f"{_described(method.origin)}; choose the same"
+            f"{checkpoint} was trained with the words of {_described(header['words'])}, but METHOD.TASNET.VECTORS "
+            f"gives {_described(method.origin)}; choose the same"
         )
 
 

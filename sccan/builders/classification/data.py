@@ -11,15 +11,19 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from sccan.backbones.stage import Backbone
 from sccan.builders.backbones import backbone_name
 from sccan.builders.classification.backbones import BACKBONES, backbone_from, bind_neck
 from sccan.builders.classification.class_words import tell_classes, told, word_facts
 from sccan.builders.classification.family import TAKE_CROSS, give_teacher
+from sccan.builders.classification.frozen import SEE_ALL_QUERIES, TRAINING_FREE
 from sccan.builders.classification.models import CLASSIFIERS, METHODS
 from sccan.builders.classification.stored_features import episode_source, open_features
 from sccan.builders.classification.tasnet import begin_with_backbone, learns_single_pictures
 from sccan.builders.engine import TrainingJob, evaluator, seeded
 from sccan.builders.necks import refuse_plug_ins
+from sccan.builders.pretrained import load_backbone
+from sccan.builders.tested_weights import refuse_training
 from sccan.classification.data.datasets import Source, open_splits, require_split
 from sccan.classification.data.episodes import (
     DrawnEpisodes,
@@ -55,7 +59,7 @@ def is_classification(cfg: CfgNode) -> bool:
 
 def is_transductive(cfg: CfgNode) -> bool:
     """Whether the method learns from all queries of an episode together."""
-    return bool(cfg.METHOD[cfg.METHOD.NAME.upper()].get("TRANSDUCTIVE", False))
+    return cfg.METHOD.NAME in SEE_ALL_QUERIES or bool(cfg.METHOD[cfg.METHOD.NAME.upper()].get("TRANSDUCTIVE", False))
 
 
 def build_classifier(cfg: CfgNode, n_base: int) -> Method:
@@ -77,6 +81,23 @@ def build_classifier(cfg: CfgNode, n_base: int) -> Method:
         method = METHODS[cfg.METHOD.NAME](cfg, backbone_from(cfg, name), n_base)
     if has_classifier:
         bind_neck(method, method.get_submodule(weight.removesuffix(".weight")))
+    return method
+
+
+def build_untrained(cfg: CfgNode) -> Method:
+    """A method on frozen vectors, with the weights of its backbone.
+
+    Raises InputError: there are none, or they do not fit.
+    """
+    if not cfg.BACKBONE.WEIGHTS:
+        raise InputError(
+            f"BACKBONE.WEIGHTS is empty, but {cfg.METHOD.NAME} has no other weights; name a file, a run folder, or "
+            "(BACKBONE.NAME timm) packaged or hub"
+        )
+    method = build_classifier(cfg, 0)
+    backbone = method.get_submodule("backbone")
+    assert isinstance(backbone, Backbone)
+    load_backbone(backbone, cfg.BACKBONE.NAME, cfg.BACKBONE.WEIGHTS, download=cfg.BACKBONE.DOWNLOAD)
     return method
 
 
@@ -134,6 +155,8 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
 
     Raises InputError: the data cannot serve the episodes, or a setting is unfit.
     """
+    if cfg.METHOD.NAME in TRAINING_FREE:
+        refuse_training(cfg)
     source = data_source(cfg)
     splits = open_splits(source)
     pictures = require_split(splits, "train", source)

@@ -18,6 +18,14 @@ from sccan.builders.classification.family import (
     spatialformer_from,
     tsf_from,
 )
+from sccan.builders.classification.frozen import (
+    TRAINING_FREE,
+    alpha_tim_from,
+    laplacian_shot_from,
+    logistic_from,
+    pt_map_from,
+    simple_shot_from,
+)
 from sccan.builders.classification.tasnet import base_classifier_from, prototypes_from, tasnet_from
 from sccan.classification.methods import amtnet, can, cecnet, dmf, patch_proto, prototypes, spatialformer, tasnet, tsf
 from sccan.errors import InputError
@@ -76,13 +84,18 @@ def _flow(method: str, tolerance: float) -> Flow:
 
 
 METHODS: dict[str, Callable[[CfgNode, Backbone, int], Method]] = {
+    "alpha_tim": alpha_tim_from,
     "amtnet": amtnet_from,
     "base_classifier": base_classifier_from,
     "can": _can,
     "cecnet": cecnet_from,
     "dmf": _dmf,
+    "laplacianshot": laplacian_shot_from,
+    "logistic": logistic_from,
     "patchproto": patch_proto_from,
     "prototypes": prototypes_from,
+    "pt_map": pt_map_from,
+    "simpleshot": simple_shot_from,
     "spatialformer": spatialformer_from,
     "tasnet": tasnet_from,
     "tsf": tsf_from,
@@ -100,6 +113,7 @@ NAME_TABLES: dict[str, NameTable] = {
     "spatialformer": spatialformer.PUBLISHED_NAMES,
     "tasnet": tasnet.PUBLISHED_NAMES,
     "tsf": tsf.PUBLISHED_NAMES,
+    **dict.fromkeys(TRAINING_FREE, NameTable([])),
 }
 """METHOD.NAME -> published parameter names."""
 
@@ -114,5 +128,6 @@ CLASSIFIERS: dict[str, str] = {
     "spatialformer": "tasks.classifier.weight",
     "tasnet": "word_bias",  # has no base classes; what every checkpoint of it holds
     "tsf": "tasks.classifier.weight",
+    **dict.fromkeys(TRAINING_FREE, ""),  # have no base classes
 }
 """METHOD.NAME -> the parameter whose rows are the base classes; empty: there is none."""

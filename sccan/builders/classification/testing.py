@@ -15,6 +15,7 @@ from sccan.builders.checkpoints import checkpoint_path, digest
 from sccan.builders.classification.class_words import check_words, made_up, tell_classes, word_facts
 from sccan.builders.classification.data import (
     build_classifier,
+    build_untrained,
     data_source,
     episode_shape,
     fixed_transform,
@@ -22,11 +23,13 @@ from sccan.builders.classification.data import (
     preprocessing,
 )
 from sccan.builders.classification.family import EXCUSED
+from sccan.builders.classification.frozen import TRAINING_FREE, require_balance
 from sccan.builders.classification.models import CLASSIFIERS, NAME_TABLES
 from sccan.builders.classification.stored_features import episode_source, open_features
 from sccan.builders.classification.tasnet import require_one_process
 from sccan.builders.engine import evaluator
 from sccan.builders.necks import full_name
+from sccan.builders.tested_weights import TestedWeights, refuse_checkpoint, weights_of_backbone
 from sccan.classification.data.datasets import open_splits, require_split
 from sccan.classification.data.episodes import ClassificationSource
 from sccan.classification.data.splits.pictures import Pictures
@@ -67,16 +70,14 @@ class ClassificationTest:
         method: with its checkpoint, on the runtime's device.
         pictures: the test split.
         tests: one entry per seed, or the manifest that is replayed.
-        checkpoint: file of the weights.
-        header: what the checkpoint says about itself.
+        weights: what the weights are: a checkpoint, or those of the backbone where nothing is trained.
         stored: features of the pictures, where they were extracted.
     """
 
     method: Method
     pictures: Pictures
     tests: list[TestedEpisodes]
-    checkpoint: Path
-    header: dict[str, Any]
+    weights: TestedWeights
     stored: StoredFeatures | None = None
 
 
@@ -86,25 +87,39 @@ def open_classification_test(
     """Method, pictures and episodes of a test on the split of novel classes.
 
     Args:
-        weights: checkpoint file or run folder; empty: TEST.WEIGHTS or the run's best.
+        weights: checkpoint file or run folder; empty: TEST.WEIGHTS or the run's best. Methods that are not trained have
+            none, but the weights of their backbone.
         manifest: file of episodes to replay; empty: the protocol's own episodes for every seed.
 
     Raises InputError: something of it is missing or does not fit.
     """
-    path = checkpoint_path(cfg, weights)
-    method, header = load_classifier(cfg, path)
+    method, used, header = _tested_method(cfg, weights)
     source = data_source(cfg)
     pictures = require_split(open_splits(source), "test", source)
     require_one_process(method, runtime)
     tell_classes(cfg, method, pictures.class_names)
-    check_words(path, header, method)
+    check_words(used.source, header, method)
     stored = open_features(cfg, method, pictures, "test", preprocessing(cfg))
     transform, index = fixed_transform(cfg), pictures.index()
     tests = []
     for seed, plan in _test_plans(cfg, pictures, manifest):
         episodes = episode_source(pictures, plan.episodes(), transform, stored)
         tests.append(TestedEpisodes(seed, episodes, manifest_hash(episodes.specs, index)))
-    return ClassificationTest(method.to(runtime.device).eval(), pictures, tests, path, header, stored)
+    return ClassificationTest(method.to(runtime.device).eval(), pictures, tests, used, stored)
+
+
+def _tested_method(cfg: CfgNode, weights: str) -> tuple[Method, TestedWeights, dict[str, Any]]:
+    """The method, what its weights are, and what a checkpoint says about itself."""
+    if cfg.METHOD.NAME not in TRAINING_FREE:
+        path = checkpoint_path(cfg, weights)
+        method, header = load_classifier(cfg, path)
+        selection = str(header.get("selection", "unknown (the checkpoint does not say)"))
+        return method, TestedWeights(str(path), digest(path), selection), header
+    refuse_checkpoint(cfg, weights)
+    rule = protocol_of(cfg)
+    require_balance(cfg, balanced=rule.balanced, where=f"the protocol {rule.name} has them unbalanced")
+    method = build_untrained(cfg)
+    return method, weights_of_backbone(cfg, method), {}
 
 
 def load_classifier(cfg: CfgNode, path: Path) -> tuple[Method, dict[str, Any]]:
@@ -160,9 +175,9 @@ def run_classification_test(cfg: CfgNode, runtime: Runtime, job: ClassificationT
             "transductive": transductive,
             **word_facts(job.method),
             "picture": preprocessing(cfg),
-            "selection": str(job.header.get("selection", "unknown (the checkpoint does not say)")),
-            "checkpoint": str(job.checkpoint),
-            "checkpoint_digest": digest(job.checkpoint),
+            "selection": job.weights.selection,
+            "checkpoint": job.weights.source,
+            "checkpoint_digest": job.weights.digest,
             "code_revision": source_revision() or "",
             "processes": runtime.world_size,
         },

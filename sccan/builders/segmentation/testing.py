@@ -10,7 +10,6 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
-from sccan.backbones.weights import weights_digest
 from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import checkpoint_path, digest
 from sccan.builders.engine import evaluator
@@ -28,12 +27,12 @@ from sccan.builders.segmentation.data import (
 )
 from sccan.builders.segmentation.features import encoded_once
 from sccan.builders.segmentation.models import TRAINING_FREE, build_method, stages_used
+from sccan.builders.tested_weights import TestedWeights, refuse_checkpoint, weights_of_backbone
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import source_revision
 from sccan.episodes.episode import EpisodeSpec, Features
 from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest
 from sccan.episodes.plan import EpisodePlan
-from sccan.errors import InputError
 from sccan.method import Method
 from sccan.report.results import BaselineOutcome, Result, SeedOutcome
 from sccan.segmentation.data.folder import made_as
@@ -79,21 +78,6 @@ class FoldTest:
     weights: TestedWeights
 
 
-@dataclass(frozen=True)
-class TestedWeights:
-    """Where the numbers of a tested method come from.
-
-    Attributes:
-        source: file, or name of the backbone's weights.
-        digest: of their content.
-        selection: how they were chosen.
-    """
-
-    source: str
-    digest: str
-    selection: str
-
-
 def open_test(cfg: CfgNode, runtime: Runtime, *, weights: str = "", manifest: str = "") -> FoldTest:
     """Method, fold and episodes of a test.
 
@@ -105,17 +89,13 @@ def open_test(cfg: CfgNode, runtime: Runtime, *, weights: str = "", manifest: st
     Raises InputError: something of it is missing or does not fit.
     """
     untrained = cfg.METHOD.NAME in TRAINING_FREE
-    if untrained and (weights or cfg.TEST.WEIGHTS):
-        raise InputError(
-            f"{cfg.METHOD.NAME} has no checkpoint, since nothing of it is trained; leave the weights out and name "
-            "those of its backbone (BACKBONE.WEIGHTS)"
-        )
+    if untrained:
+        refuse_checkpoint(cfg, weights)
     path = None if untrained else checkpoint_path(cfg, weights)
     data = open_data(cfg, runtime)
     method = build_method(cfg, data.fold.base, pretrained=path is None)
     if path is None:
-        backbone_digest = weights_digest(method.get_submodule("backbone"))[:16]
-        used = TestedWeights(cfg.BACKBONE.WEIGHTS, backbone_digest, "nothing is trained")
+        used = weights_of_backbone(cfg, method)
     else:
         header = load_checkpoint(method, cfg, path)
         selection = str(header.get("selection", "unknown (the checkpoint does not say)"))

@@ -24,6 +24,7 @@ from sccan.builders.segmentation.data import (
 )
 from sccan.builders.segmentation.features import encoded_once
 from sccan.builders.segmentation.models import BASE_LEARNERS, TRAINING_FREE, build_base_learner, build_method
+from sccan.builders.tested_weights import refuse_training
 from sccan.engine.batches import Batches, BatchSource, BatchTask
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import encode_all
@@ -92,9 +93,7 @@ def training_job(cfg: CfgNode, runtime: Runtime, *, pretrained: bool = True) -> 
         pretrained: load the weights of frozen parts; False leaves them random, for benchmarks.
     """
     if cfg.METHOD.NAME in TRAINING_FREE:
-        raise InputError(
-            f"METHOD.NAME is {cfg.METHOD.NAME!r}, which has nothing to train; test it, or choose another method"
-        )
+        refuse_training(cfg)
     data = open_data(cfg, runtime)
     model: nn.Module
     if cfg.METHOD.NAME in BASE_LEARNERS:
