@@ -15,6 +15,8 @@ from sccan.files.kinds import PICTURE_SUFFIXES, TO_CONVERT, is_hidden, is_pictur
 from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
 
+TO_SAVE_ANEW = "(save them as .jpg or .png)"
+"""What a line ends with that tells of pictures in forms that are not read."""
 DEEPEST = 64
 """Sub-folders below each other; no folder of pictures has more."""
 
@@ -100,7 +102,7 @@ def ending(file: Path) -> str:
     """How a file ends, and what to do where that is a picture of a kind that is not read."""
     suffix = file.suffix.lower()
     if suffix in TO_CONVERT:
-        return f"{suffix} (save them as .jpg or .png)"
+        return f"{suffix} {TO_SAVE_ANEW}"
     return suffix or "none"
 
 

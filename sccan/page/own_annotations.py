@@ -10,10 +10,14 @@ import numpy as np
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.kinds import LABEL_FOLDERS, LABELME_FOLDERS
+from sccan.files.tally import Tally
 from sccan.page.places import Gallery, key_of
 from sccan.page.store import Store
 from sccan.predict.segment_folder import JOURNAL
 from sccan.segmentation.data.annotations.examples import Annotated, read_examples
+
+UNTOLD = ("left out, as they have no annotation",)
+"""What is nothing to say here: such pictures are the ones to work on."""
 
 
 def take_annotations(store: Store) -> list[str]:
@@ -30,11 +34,12 @@ def take_annotations(store: Store) -> list[str]:
     notes, taken = [], 0
     for folder, name in _folders(gallery.root):
         try:
-            names, annotated = read_examples(folder, name)
+            examples = read_examples(folder, name)
         except InputError as error:
             notes.append(f"annotations of {folder.name} were not taken: {error}")
             continue
-        taken += sum(_take(store, names, one) for one in annotated)
+        taken += sum(_take(store, examples.names, one) for one in examples.annotated)
+        notes += Tally(note for note in examples.told if note[0] not in UNTOLD).lines() if examples.annotated else []
     store.set_imported(fingerprint)
     if taken:
         notes.append(f"{taken} pictures were annotated already; their masks count as drawn by you")

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from sccan.errors import InputError
 from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, MASK_ENDINGS
-from sccan.files.photos import Photo, find_photos, other_files
+from sccan.files.photos import Photo, find_photos
+from sccan.files.tally import Tally
+from sccan.files.walking import TO_SAVE_ANEW
 from sccan.predict.segment_folder import JOURNAL
 
 OURS = ".sccan"
@@ -81,15 +83,15 @@ def find_gallery(folder: Path) -> Gallery:
         raise InputError(f"{folder} holds results of sccan segment; give the folder of the pictures they were made for")
     results = sorted(path.parent for path in root.rglob(JOURNAL))
     notes = [f"{_below(root, one)} holds results of sccan segment, which nobody drew: left out" for one in results]
-    found = find_photos(root, leave_out=results)
+    passed = Tally()
+    found = find_photos(root, leave_out=results, passed=passed)
     paths = [photo.path for photo in found if photo.path is not None]
     outside = {path for path in paths if not path.resolve().is_relative_to(root)}
     masks = _masks(paths)
     kept = [photo for photo in found if photo.path not in outside and photo.path not in masks]
     if outside:
         notes.append(f"{len(outside)} links lead out of the folder and were left out: {_some(root, sorted(outside))}")
-    if others := other_files(root):
-        notes.append(f"not read: {others}; save them as .jpg or .png")
+    notes += Tally(note for note in passed if note[0].endswith(TO_SAVE_ANEW)).lines()
     if not kept:
         raise InputError(f"{folder} holds no picture of its own; put the pictures themselves there")
     return Gallery(root, {key_of(photo.name): photo for photo in kept}, tuple(sorted(masks)), tuple(notes))
