@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sccan.backbones.timm_backbone import timm_backbone
 from sccan.benchmark.everything import PASCAL, PASCAL_BAM, SMALL, SMALL_PICTURES
 from sccan.benchmark.synthetic import synthetic_settings
 from sccan.builders.classification.data import augmentation, build_classifier, fixed_transform, training_job
@@ -73,6 +74,23 @@ def test_segmentation(name: str, lower: bool) -> None:
         assert logits.shape[:2] == (2, 1)
         assert set(kinds) == {torch.bfloat16 if lower else torch.float32}
         assert devices(state) == devices(logits) == {"cuda"}
+
+
+@pytest.mark.parametrize(
+    ("model", "stages"),
+    [
+        ("tf_efficientnet_lite0", ("blocks.2", "blocks.4", "blocks.5")),
+        ("vit_small_patch14_dinov2", ("blocks.4", "blocks.11", "norm")),
+        ("vit_small_patch16_dinov3", ("blocks.4", "blocks.11", "norm")),
+    ],
+)
+def test_networks_of_timm(model: str, stages: tuple[str, ...]) -> None:
+    built = timm_backbone(model, stages=stages).freeze()
+    with fake_tensors():
+        backbone = on_device(built)
+        maps = backbone(torch.zeros(2, 3, 224, 336, device=DEVICE))
+        assert devices(maps) == {"cuda"}
+        assert devices(backbone.continued(stages[-1], maps[stages[-2]])) == {"cuda"}
 
 
 @pytest.mark.parametrize(
