@@ -96,8 +96,8 @@ def _backbone() -> CfgNode:
 
 def _method() -> CfgNode:
     node = Node()
-    # sccan | bam | insid3, frost (nothing is trained) | pspnet, pixel_classifier (train a backbone); classification:
-    # see sccan.builders.classification.models
+    # sccan | bam | insid3, frost, guided_density (nothing is trained) | pspnet, pixel_classifier (train a backbone);
+    # classification: see sccan.builders.classification.models
     node.NAME = "sccan"
     node.NECK = "none"  # plug-in, a filter of every picture's maps: none | tsf | cece | sfta (docs/plug_ins.md)
     node.CROSS = "none"  # plug-in, attention between class and query maps of every pair: none | sfsa | cecm
@@ -114,6 +114,14 @@ def _method() -> CfgNode:
     node.SCCAN.HEAD_DROPOUT = share(0.1)  # channel dropout before the classifier
     node.SCCAN.ASPP_DILATIONS = several((6, 12, 18), 1, 512, (1, 16))
     node.SCCAN.LOSS_IGNORES = False  # leave ignored pixels out of the dice (published: they count as negatives)
+    node.GUIDED_DENSITY = Node()  # nothing is trained; see docs/methods.md
+    node.GUIDED_DENSITY.STAGES = ()  # as of INSID3
+    node.GUIDED_DENSITY.RANK = number(0.244, 0, 65536)  # as of INSID3
+    node.GUIDED_DENSITY.SIGMA = number(0.03, 0, 10, above=True)  # width of the kernel of cosines
+    node.GUIDED_DENSITY.ODDS_WEIGHT = number(0.5, 0, 100)  # of the log odds of the foreground among the examples' cells
+    node.GUIDED_DENSITY.RADII = several((1, 2, 3, 4), 1, 64, (1, 16))  # of the filter's windows, in cells of 4 pixels
+    node.GUIDED_DENSITY.RADIUS_SHARE = number(0.4, 0, 10, above=True)  # radius over a single example's thickness
+    node.GUIDED_DENSITY.REGULARITY = number(1e-3, 0, 10, above=True)  # of the filter, a variance of colours in [0, 1]
     node.PIXEL_CLASSIFIER = Node()
     node.PIXEL_CLASSIFIER.STAGE = "layer4"
     node.PIXEL_CLASSIFIER.BACKGROUND_WEIGHT = number(1.0, 0, 1e6)  # weight of background pixels in the cross-entropy

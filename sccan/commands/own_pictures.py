@@ -9,14 +9,19 @@ from sccan.engine.modes import PRECISIONS
 from sccan.errors import InputError
 
 
-def add_picture_options(command: argparse.ArgumentParser, *, support: str, out: str) -> None:
+def add_picture_options(command: argparse.ArgumentParser, *, support: str, out: str, needs_model: bool = True) -> None:
     """--model, --support, --images and --out.
 
     Args:
         support: what the folder of examples holds, for --help.
         out: what is written, for --help.
+        needs_model: there is no model that would do without being named.
     """
-    command.add_argument("--model", required=True, metavar="M", help="run folder, .safetensors, or published .pth file")
+    default = "" if needs_model else " (default: one that needs no training)"
+    command.add_argument(
+        "--model", required=needs_model, default="", metavar="M",
+        help=f"run folder, .safetensors, or published .pth file{default}",
+    )  # fmt: skip
     command.add_argument("--support", type=Path, required=True, metavar="DIR", help=support)
     command.add_argument(
         "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"

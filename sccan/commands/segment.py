@@ -17,10 +17,11 @@ from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
 
-EXAMPLE = """  sccan segment --model runs/coco_mini_split0 --support examples/ --images photos/ --out masks/
+EXAMPLE = """  sccan segment --support examples/ --images photos/ --out masks/
   where examples/ holds pictures and, beside each or in examples/masks/, a mask PNG of the same name (white on black);
   or LabelMe json files; or one COCO json; several classes: one such sub-folder each, or classes.txt
 
+  sccan segment --model runs/coco_mini_split0 --support examples/ --images photos/ --out masks/
   sccan segment --model sccan.safetensors --support examples/ --images huge.tif --out masks/ --tile 1024
   sccan segment --model train_epoch_43_0.6753.pth --support examples/ --images photos/ --out masks/ --device cuda \\
       --precision bf16 --batch 16 --report
@@ -64,8 +65,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    command = parser("Segment pictures from a few annotated examples, with a trained segmentation method.", EXAMPLE)
-    add_picture_options(command, support="annotated examples (see below)", out="label maps and tables go here")
+    command = parser("Segment pictures from a few annotated examples.", EXAMPLE)
+    add_picture_options(
+        command,
+        support="annotated examples (see below)",
+        out="label maps and tables go here",
+        needs_model=False,
+    )
     command.add_argument(
         "--size", type=int, default=0, metavar="PIXELS",
         help="longer side of the network's input (default: the model's)",

@@ -28,6 +28,11 @@ def folded_backbones(model: nn.Module, *, enabled: bool = True) -> Iterator[None
         yield
 
 
+def fold_backbones(model: nn.Module) -> None:
+    """The same for good, for a model that is never saved nor trained."""
+    FoldedBackbones(model).__enter__()
+
+
 class FoldedBackbones:
     """The folded copies of a model's frozen backbones, which take their places inside ``with`` blocks.
 

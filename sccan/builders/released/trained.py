@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 from sccan.builders.checkpoints import digest
 from sccan.builders.released.checkpoint import CONFIG, read_released
 from sccan.builders.released.systems import TITLES
+from sccan.builders.released.untrained import DEFAULT, untrained
 from sccan.builders.segmentation.models import BASE_LEARNERS
 from sccan.errors import InputError
 from sccan.method import Method
@@ -25,8 +26,8 @@ class Trained:
     Attributes:
         cfg: its settings.
         method: with its weights, in evaluation mode, on the CPU.
-        path: file of the weights.
-        digest: of that file.
+        path: file of the weights; where nothing was trained, what those of the backbone are called.
+        digest: of that file, or of those weights.
         is_classifier: whether it tells pictures apart; else it segments.
         note: what it is, and what had to be assumed, in one line.
     """
@@ -39,15 +40,19 @@ class Trained:
     note: str
 
 
-def load_trained(source: str | Path, opts: Sequence[str] = ()) -> Trained:
+def load_trained(source: str | Path = "", opts: Sequence[str] = ()) -> Trained:
     """Loads what `source` names.
 
     Args:
-        source: a run folder; a ``.safetensors`` file of ours; a published checkpoint.
+        source: a run folder; a ``.safetensors`` file of ours; a published checkpoint; empty: the model that needs none
+            of them, `untrained.DEFAULT`.
         opts: KEY VALUE pairs that replace settings.
 
     Raises InputError: it is something else (the line says what), is cut short, or does not fit its settings.
     """
+    if not str(source):
+        built = untrained(DEFAULT, opts)
+        return Trained(built.cfg, built.method, built.source, built.digest, False, built.note)
     path = Path(source)
     if path.is_dir():
         _require_run(path)

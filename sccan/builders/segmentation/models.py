@@ -24,6 +24,7 @@ from sccan.method import Method
 from sccan.segmentation.methods import bam, pspnet, sccan
 from sccan.segmentation.methods.bam import BAM
 from sccan.segmentation.methods.frost import FROST
+from sccan.segmentation.methods.guided_density import GuidedDensity
 from sccan.segmentation.methods.insid3 import INSID3
 from sccan.segmentation.methods.pixel_classifier import PixelClassifier
 from sccan.segmentation.methods.pspnet import PSPNet
@@ -143,6 +144,21 @@ def _frost(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretra
     )
 
 
+def _guided_density(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
+    node = cfg.METHOD.GUIDED_DENSITY
+    stages = _training_free(cfg, backbone, pretrained)
+    return GuidedDensity(
+        backbone,
+        stages=stages,
+        rank=node.RANK if backbone.positions else 0,
+        sigma=node.SIGMA,
+        odds_weight=node.ODDS_WEIGHT,
+        radii=node.RADII,
+        radius_share=node.RADIUS_SHARE,
+        regularity=node.REGULARITY,
+    )
+
+
 def _training_free(cfg: CfgNode, backbone: Backbone, pretrained: bool) -> tuple[str, ...]:
     """The stages of a method that learns nothing, its backbone's weights loaded where wanted."""
     name = cfg.METHOD.NAME.upper()
@@ -184,11 +200,12 @@ METHODS: dict[str, Callable[[CfgNode, Backbone, Sequence[int], bool], Method]] =
     "bam": _bam,
     "insid3": _insid3,
     "frost": _frost,
+    "guided_density": _guided_density,
 }
 """METHOD.NAME -> constructor, given a backbone that the method freezes, the base classes, and whether what is frozen
 gets its trained weights."""
 
-TRAINING_FREE = ("insid3", "frost")
+TRAINING_FREE = ("insid3", "frost", "guided_density")
 """METHOD.NAME of methods that have no checkpoint but the weights of their backbone."""
 
 BASE_LEARNERS: dict[str, Callable[[CfgNode, Backbone, int], PixelClassifier]] = {
