@@ -21,9 +21,10 @@ from sccan.predict.classifier import Classifier
 from sccan.predict.supports import Supports
 from sccan.report.classified import Entry, write_classified
 
-EXAMPLE = """  sccan classify --model runs/can_resnet12_5w1s --support examples/ --images photos/ --out classified/
+EXAMPLE = """  sccan classify --support examples/ --images photos/ --out classified/
   where examples/cat/, examples/dog/ ... hold a few pictures each and photos/ the pictures to tell apart
 
+  sccan classify --model runs/can_resnet12_5w1s --support examples/ --images photos/ --out classified/
   sccan classify --model can.safetensors --support examples/ --images photos/ --out classified/ --none-below 0.6 --sort
   sccan classify --model can.safetensors --support examples/ --images labelled/ --out classified/
   where labelled/cat/, labelled/dog/ ... hold pictures whose class is known: the accuracy is printed
@@ -35,7 +36,10 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code 0: every picture has got a class, or none; 1: some could not be read."""
     command = parser("Tell pictures apart from a few examples of every class, with a classification method.", EXAMPLE)
     add_picture_options(
-        command, support="a sub-folder of examples per class", out="CSV, JSON and contact sheet go here"
+        command,
+        model="classify",
+        support="a sub-folder of examples per class",
+        out="CSV, JSON and contact sheet go here",
     )
     command.add_argument(
         "--none-below", type=float, default=0.0, metavar="P",

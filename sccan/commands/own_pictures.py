@@ -9,18 +9,18 @@ from sccan.engine.modes import PRECISIONS
 from sccan.errors import InputError
 
 
-def add_picture_options(command: argparse.ArgumentParser, *, support: str, out: str, needs_model: bool = True) -> None:
+def add_picture_options(command: argparse.ArgumentParser, *, model: str, support: str, out: str) -> None:
     """--model, --support, --images and --out.
 
     Args:
+        model: name of the one that is taken where none is named.
         support: what the folder of examples holds, for --help.
         out: what is written, for --help.
-        needs_model: there is no model that would do without being named.
     """
-    default = "" if needs_model else " (default: one that needs no training)"
     command.add_argument(
-        "--model", required=needs_model, default="", metavar="M",
-        help=f"run folder, .safetensors, or published .pth file{default}",
+        "--model", default=model, metavar="M",
+        help="run folder, .safetensors, published .pth file, or a name that `sccan models` lists (default: one that "
+        "needs no training and is installed)",
     )  # fmt: skip
     command.add_argument("--support", type=Path, required=True, metavar="DIR", help=support)
     command.add_argument(

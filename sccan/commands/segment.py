@@ -68,9 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     command = parser("Segment pictures from a few annotated examples.", EXAMPLE)
     add_picture_options(
         command,
+        model="segment",
         support="annotated examples (see below)",
         out="label maps and tables go here",
-        needs_model=False,
     )
     command.add_argument(
         "--size", type=int, default=0, metavar="PIXELS",

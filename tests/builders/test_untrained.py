@@ -5,11 +5,11 @@ import pytest
 
 import sccan
 from sccan.backbones.packaged import PACKAGES
-from sccan.builders.released.untrained import DEFAULT, untrained
+from sccan.builders.released.untrained import PACKAGED, untrained
 from sccan.errors import InputError
-from sccan.predict import Segmenter
+from sccan.predict import Classifier, Segmenter
 
-SETTINGS = dict(zip(DEFAULT[::2], DEFAULT[1::2], strict=True))
+SETTINGS = dict(zip(PACKAGED["segment"][::2], PACKAGED["segment"][1::2], strict=True))
 pytestmark = pytest.mark.skipif(
     not next(package.installed for package in PACKAGES.values() if package.model == SETTINGS["BACKBONE.TIMM.MODEL"]),
     reason="the weights' package is not installed",
@@ -38,7 +38,7 @@ def test_without_a_name_a_model_that_needs_no_training_finds_the_object() -> Non
 
 
 def test_settings_of_it_can_be_replaced() -> None:
-    built = untrained(DEFAULT, ("METHOD.GUIDED_DENSITY.SIGMA", "0.1", "TEST.SIZE", "64"))
+    built = untrained(PACKAGED["segment"], ("METHOD.GUIDED_DENSITY.SIGMA", "0.1", "TEST.SIZE", "64"))
     assert built.cfg.METHOD.GUIDED_DENSITY.SIGMA == 0.1
     assert not any(parameter.requires_grad for parameter in built.method.parameters())
 
@@ -46,3 +46,18 @@ def test_settings_of_it_can_be_replaced() -> None:
 def test_a_method_that_has_to_be_trained_is_refused() -> None:
     with pytest.raises(InputError, match=r"METHOD\.NAME is 'sccan', which has to be trained; name its run folder"):
         sccan.load(opts=["METHOD.NAME", "sccan"])
+
+
+def test_another_name_tells_pictures_apart() -> None:
+    classifier = sccan.load("classify", device="cpu")
+    assert isinstance(classifier, Classifier)
+    supports = sccan.Supports()
+    for name, colour in (("red", (220, 40, 40)), ("blue", (40, 40, 220))):
+        supports.add(np.full((60, 80, 3), colour, np.uint8), class_name=name)
+    found = classifier(supports, [np.full((50, 70, 3), colour, np.uint8) for colour in ((200, 60, 50), (60, 50, 200))])
+    assert [one.name for one in found] == ["red", "blue"]  # type: ignore[union-attr]
+
+
+def test_unknown_names_are_told_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"no model insid3-dino2-small; .* sccan models lists.*insid3-dinov2-small"):
+        sccan.load("insid3-dino2-small")

@@ -11,9 +11,9 @@ from yacs.config import CfgNode
 from sccan.builders.checkpoints import digest
 from sccan.builders.released.checkpoint import CONFIG, read_released
 from sccan.builders.released.systems import TITLES
-from sccan.builders.released.untrained import DEFAULT, untrained
+from sccan.builders.released.untrained import model_names, named_settings, untrained
 from sccan.builders.segmentation.models import BASE_LEARNERS
-from sccan.errors import InputError
+from sccan.errors import InputError, nearest
 from sccan.method import Method
 
 EXPECTED = "expected a run folder, a .safetensors file of ours, or a published .pth file"
@@ -40,24 +40,25 @@ class Trained:
     note: str
 
 
-def load_trained(source: str | Path = "", opts: Sequence[str] = ()) -> Trained:
+def load_trained(source: str | Path = "segment", opts: Sequence[str] = ()) -> Trained:
     """Loads what `source` names.
 
     Args:
-        source: a run folder; a ``.safetensors`` file of ours; a published checkpoint; empty: the model that needs none
-            of them, `untrained.DEFAULT`.
+        source: a run folder; a ``.safetensors`` file of ours; a published checkpoint; or the name of a model that
+            nobody trained, such as ``segment`` and ``classify``, which are installed with the package.
         opts: KEY VALUE pairs that replace settings.
 
     Raises InputError: it is something else (the line says what), is cut short, or does not fit its settings.
     """
-    if not str(source):
-        built = untrained(DEFAULT, opts)
-        return Trained(built.cfg, built.method, built.source, built.digest, False, built.note)
     path = Path(source)
+    if not path.exists() and (settings := named_settings(str(source))):
+        built = untrained(settings, opts)
+        return Trained(built.cfg, built.method, built.source, built.digest, built.is_classifier, built.note)
     if path.is_dir():
         _require_run(path)
     elif not path.is_file():
-        raise InputError(f"there is no model {path}; {EXPECTED}")
+        hint = nearest(str(source), model_names())
+        raise InputError(f"there is no model {path}; {EXPECTED}, or a name that sccan models lists{hint}")
     elif path.suffix in (".yaml", ".yml"):
         raise InputError(f"{path} is a config, not a model; name the run folder that training with it made")
     released = read_released(path, opts=opts)

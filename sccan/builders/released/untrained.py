@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,11 @@ from yacs.config import CfgNode
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import weights_digest
 from sccan.builders.backbones import backbone_name
-from sccan.builders.segmentation.models import TRAINING_FREE, build_method
+from sccan.builders.classification.data import build_untrained
+from sccan.builders.classification.frozen import TRAINING_FREE as CLASSIFYING
+from sccan.builders.ready import READY
+from sccan.builders.segmentation.models import TRAINING_FREE as SEGMENTING
+from sccan.builders.segmentation.models import build_method
 from sccan.config import config_of
 from sccan.engine.folded import fold_backbones
 from sccan.errors import InputError
@@ -19,13 +23,19 @@ from sccan.method import Method
 
 SIDE = 448
 EYES = ("blocks.4", "blocks.5")
-DEFAULT: tuple[str, ...] = (
+SEGMENT: tuple[str, ...] = (
     *("METHOD.NAME", "guided_density", "METHOD.GUIDED_DENSITY.STAGES", str(EYES)),
     *("BACKBONE.NAME", "timm", "BACKBONE.TIMM.MODEL", "tf_efficientnet_lite1", "BACKBONE.TIMM.STAGES", str(EYES)),
     *("BACKBONE.TIMM.OUTPUT_STRIDE", "16", "BACKBONE.WEIGHTS", "packaged"),
     *("TEST.RESIZE", "square", "TEST.SIZE", str(SIDE)),
 )
-"""The settings of the model that is taken where none is named; its weights are an installed package."""
+CLASSIFY: tuple[str, ...] = (
+    *("METHOD.NAME", "simpleshot", "METHOD.FROZEN.CENTRE", "supports"),
+    *("BACKBONE.NAME", "timm", "BACKBONE.TIMM.MODEL", "tf_efficientnet_lite1", "BACKBONE.TIMM.STAGES", "('bn2',)"),
+    *("BACKBONE.WEIGHTS", "packaged", "PICTURE.SIZE", "(224, 224)", "PICTURE.CONSTANTS", "imagenet"),
+)
+PACKAGED: Mapping[str, tuple[str, ...]] = {"segment": SEGMENT, "classify": CLASSIFY}
+"""Name -> settings of the models that are taken where none is named; their weights are an installed package."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Untrained:
         method: in evaluation mode, on the CPU, its norms folded.
         source: what the weights of its backbone are called.
         digest: of these weights.
+        is_classifier: whether it tells pictures apart; else it segments.
         note: what it is, in one line.
     """
 
@@ -44,7 +55,18 @@ class Untrained:
     method: Method
     source: Path
     digest: str
+    is_classifier: bool
     note: str
+
+
+def named_settings(name: str) -> Sequence[str]:
+    """The settings of a model by its name, of an installed package or of the hub; empty where there is no such name."""
+    return PACKAGED.get(name, ()) or (READY[name].options if name in READY else ())
+
+
+def model_names() -> tuple[str, ...]:
+    """Every name that `named_settings` knows."""
+    return (*PACKAGED, *READY)
 
 
 def untrained(settings: Sequence[str], opts: Sequence[str] = ()) -> Untrained:
@@ -57,16 +79,18 @@ def untrained(settings: Sequence[str], opts: Sequence[str] = ()) -> Untrained:
     Raises InputError: the settings name a method that has to be trained, or weights that are not there.
     """
     cfg = config_of({}, "the model's settings", (*settings, *opts))
-    if cfg.METHOD.NAME not in TRAINING_FREE:
+    name = cfg.METHOD.NAME
+    is_classifier = name in CLASSIFYING
+    if not is_classifier and name not in SEGMENTING:
         raise InputError(
-            f"METHOD.NAME is {cfg.METHOD.NAME!r}, which has to be trained; name its run folder or checkpoint with "
-            f"--model, or choose {', '.join(TRAINING_FREE)}"
+            f"METHOD.NAME is {name!r}, which has to be trained; name its run folder or checkpoint with --model, or "
+            f"choose {', '.join((*SEGMENTING, *CLASSIFYING))}"
         )
-    method = build_method(cfg, (), pretrained=True).eval()
+    method = (build_untrained(cfg) if is_classifier else build_method(cfg, (), pretrained=True)).eval()
     backbone = method.get_submodule("backbone")
     assert isinstance(backbone, Backbone)
     digest = weights_digest(backbone)
     fold_backbones(method)
     weights = cfg.BACKBONE.WEIGHTS
-    note = f"{cfg.METHOD.NAME} on {backbone_name(cfg)}, weights {weights}; nothing of it was trained here"
-    return Untrained(cfg, method, Path(weights), digest, note)
+    note = f"{name} on {backbone_name(cfg)}, weights {weights}; nothing of it was trained here"
+    return Untrained(cfg, method, Path(weights), digest, is_classifier, note)
