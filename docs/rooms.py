@@ -21,7 +21,7 @@ OWN = ""
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": (
         ("commands",),
-        ("benchmark",),
+        ("benchmark", "page"),
         ("reference", "predict"),
         ("builders",),
         ("segmentation", "engine", "classification"),
@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "segmentation": (("finding",), ("evaluation",), ("methods", "data"), ("parts",)),
     "segmentation.data": (
         (OWN,),
-        ("prepare", "sampling"),
+        ("prepare", "sampling", "exports"),
         ("annotations", "transforms"),
         ("sets", "labels", "shapes"),
     ),

@@ -16,6 +16,7 @@ from sccan.predict.quality import support_outcomes, told_weak, write_report
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
+from sccan.segmentation.data.exports.formats import FORMATS, Options, check_format
 
 EXAMPLE = """  sccan segment --support examples/ --images photos/ --out masks/
   where examples/ holds pictures and, beside each or in examples/masks/, a mask PNG of the same name (white on black);
@@ -46,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         batch=args.batch,
     )
     supports = Supports.from_folder(args.support)
+    formats = [name.strip() for name in args.format.split(",") if name.strip()]
+    for name in formats:
+        check_format(name, supports.class_names)
     passed = Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     say(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
@@ -58,7 +62,9 @@ def main(argv: list[str] | None = None) -> int:
         say(f"{len(photos)} pictures, {len(photos) - left} of them finished earlier; {segmenter!r}")
         with Progress(len(photos), "segmenting", done=len(photos) - left, unit="picture") as bar:
             folder.run(photos, overlays=not args.no_overlays, advance=bar.advance)
-        files = folder.finish(photos) + ([write_report(folder, photos, checked)] if args.report else [])
+        files = folder.finish(photos, instances=args.instances)
+        files += [folder.export(photos, name, Options(instances=args.instances)) for name in formats]
+        files += [write_report(folder, photos, checked)] if args.report else []
         say(*_summary(folder, photos), *folder.told.lines(), *(f"wrote {path}" for path in (*files, args.out)))
     say(*(f"not segmented: {name}: {problem}" for name, problem in folder.problems.items()))
     return 1 if folder.problems else 0
@@ -81,6 +87,17 @@ def _parser() -> argparse.ArgumentParser:
         help="cut pictures larger than this into overlapping tiles and blend them (default: 0, never)",
     )  # fmt: skip
     command.add_argument("--no-overlays", action="store_true", help="write no pictures with the masks drawn in")
+    command.add_argument(
+        "--format",
+        default="",
+        metavar="A,B",
+        help=f"also write the masks as {', '.join(FORMATS)}, each into OUT/FORMAT/",
+    )
+    command.add_argument(
+        "--instances",
+        action="store_true",
+        help="one region per connected part instead of one per class, where it matters",
+    )
     command.add_argument("--report", action="store_true", help="also write report.html: doubtful examples and pictures")
     command.add_argument("--overwrite", action="store_true", help="replace results made with other settings")
     add_compute_options(command)

@@ -1,10 +1,8 @@
-"""The masks of a folder in the format of another tool: whole or not at all in ``.sccan/exports/``; and an archive."""
+"""The masks of a folder in another tool's format: whole or not at all in ``.sccan/exports/``, and as an archive."""
 
 from __future__ import annotations
 
 import io
-import secrets
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +11,10 @@ from typing import Any
 from sccan.errors import InputError
 from sccan.page.places import OURS, require_inside
 from sccan.page.session import Session
-from sccan.segmentation.data.exports.formats import Options, format_named, write_format
+from sccan.segmentation.data.exports.formats import Options, check_format
 from sccan.segmentation.data.exports.labelled import Labelled
+from sccan.segmentation.data.exports.whole import OURS as MARK
+from sccan.segmentation.data.exports.whole import write_export
 
 EXPORTED = "exports"
 
@@ -32,7 +32,6 @@ def export_folder(session: Session, name: str, options: Options, *, predictions:
 
     Raises InputError: there is nothing to export, or it cannot be written.
     """
-    format_named(name)
     gallery = session.gallery
     left_out: list[str] = []
 
@@ -49,19 +48,12 @@ def export_folder(session: Session, name: str, options: Options, *, predictions:
     marked = session.store.marked()
     keys = [key for key in gallery.photos if key in marked or (predictions and session.finder.facts(key))]
     class_names = [entry.name for entry in session.store.classes.active]
+    check_format(name, class_names)
     if not keys or not class_names:
         raise InputError("there is no mask yet; mark the object in one picture first")
     target = require_inside(gallery.root, gallery.root / OURS / EXPORTED / name)
-    beside = target.with_name(f".{name}.{secrets.token_hex(4)}.partial")
-    try:
-        write_format(
-            beside, name, labelled(), class_names, names=[gallery.photos[k].name for k in keys], options=options
-        )
-        if target.exists():
-            shutil.rmtree(target)
-        beside.replace(target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    names = [gallery.photos[key].name for key in keys]
+    write_export(target, name, labelled(), class_names, names=names, options=options, overwrite=True)
     where = f"{gallery.root.name}/{OURS}/{EXPORTED}/{name}"
     return {"pictures": len(keys) - len(left_out), "path": str(target), "where": where, "left_out": left_out}
 
@@ -71,11 +63,13 @@ def zipped(session: Session, name: str) -> tuple[str, Iterator[bytes]]:
 
     Raises InputError: it was not exported.
     """
-    format_named(name)
+    check_format(name, ())
     folder = require_inside(session.gallery.root, session.gallery.root / OURS / EXPORTED / name)
     if not folder.is_dir():
         raise InputError(f"{name} was not exported yet")
-    return f"{name}.zip", _pieces(folder, sorted(path for path in folder.rglob("*") if path.is_file()))
+    return f"{name}.zip", _pieces(
+        folder, sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARK)
+    )
 
 
 def _pieces(folder: Path, files: list[Path]) -> Iterator[bytes]:

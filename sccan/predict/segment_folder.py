@@ -4,25 +4,31 @@ OUT/NAME.png             label map: 0 background, 1, 2, ... as in classes.txt
 OUT/overlays/NAME.jpg    the picture with the classes drawn in
 OUT/annotations.json     COCO's instances, run-length coded
 OUT/summary.csv          a line per picture and class
+OUT/FORMAT/              the label maps once more in other formats, where they are asked for
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sccan.errors import InputError
+from sccan.files.decoding import read_label
 from sccan.files.journal import Journal, Record
 from sccan.files.photos import Photo
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports
-from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, run_lengths
+from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, region_of_lengths, run_lengths
 from sccan.report.pictures import encode
 from sccan.report.tables import csv_text
+from sccan.segmentation.data.exports.formats import Options
+from sccan.segmentation.data.exports.labelled import Labelled, parts_of
+from sccan.segmentation.data.exports.whole import write_export
 
 JOURNAL = ".segment.jsonl"
 OVERLAYS = "overlays"
@@ -90,11 +96,16 @@ class SegmentedFolder:
         """The pictures that have no result yet, or have changed since."""
         return [photo for photo in photos if not self._is_finished(photo, overlays)]
 
-    def finish(self, photos: Sequence[Photo]) -> list[Path]:
-        """Writes what sums up all finished pictures, in their order: annotations.json, summary.csv, classes.txt."""
+    def finish(self, photos: Sequence[Photo], *, instances: bool = False) -> list[Path]:
+        """Writes what sums up all finished pictures, in their order: annotations.json, summary.csv, classes.txt.
+
+        Args:
+            instances: annotations are connected parts instead of whole classes.
+        """
         records = self.records(photos)
         coded = [
-            CodedPicture(name, (one["height"], one["width"]), _regions(one["regions"])) for name, one in records.items()
+            CodedPicture(name, (size := (one["height"], one["width"])), _regions(one["regions"], size, instances))
+            for name, one in records.items()
         ]
         info = {"description": f"made by sccan {self.segmenter.facts['method']}", **self.segmenter.facts}
         rows = [
@@ -107,6 +118,24 @@ class SegmentedFolder:
             write_text_atomically(self.out / "summary.csv", csv_text(HEADER, rows)),
             write_text_atomically(self.out / "classes.txt", "".join(f"{name}\n" for name in self.class_names)),
         ]
+
+    def export(self, photos: Sequence[Photo], name: str, options: Options) -> Path:
+        """Writes the label maps in another format, into a folder of its own.
+
+        Raises InputError: something else lies there, or it cannot be written.
+        """
+        records, sources = self.records(photos), {photo.name: photo.path for photo in photos}
+
+        def labelled() -> Iterator[Labelled]:
+            for picture, record in records.items():
+                scores = [record["regions"][name]["probability"] or 0.0 for name in self.class_names]
+                yield Labelled(picture, sources[picture], read_label(self.out / record["mask"]), scores)
+
+        target = self.out / name
+        write_export(
+            target, name, labelled(), self.class_names, names=list(records), options=options, overwrite=self.overwrite
+        )
+        return target
 
     def records(self, photos: Sequence[Photo]) -> dict[str, Record]:
         """What is known of every finished picture, in the order of the pictures."""
@@ -168,8 +197,15 @@ def _record(result: SegmentedPicture) -> Record:
     return {"stamp": stamp, "height": height, "width": width, **facts, "regions": regions}
 
 
-def _regions(regions: Mapping[str, Mapping[str, Any]]) -> list[CodedRegion]:
-    return [CodedRegion(name, one["counts"], one["probability"]) for name, one in regions.items() if one["pixels"]]
+def _regions(regions: Mapping[str, Mapping[str, Any]], size: tuple[int, int], instances: bool) -> list[CodedRegion]:
+    found = [CodedRegion(name, one["counts"], one["probability"]) for name, one in regions.items() if one["pixels"]]
+    if not instances:
+        return found
+    return [
+        replace(one, counts=run_lengths(part))
+        for one in found
+        for part in parts_of(region_of_lengths(one.counts, size))
+    ]
 
 
 def _stamp(photo: Photo) -> list[int]:

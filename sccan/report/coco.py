@@ -50,6 +50,12 @@ def run_lengths(region: np.ndarray) -> str:
     return counts.decode("ascii")
 
 
+def region_of_lengths(counts: str, size: tuple[int, int]) -> np.ndarray:
+    """The mask of a run-length code of ours, bool [h, w]."""
+    region: np.ndarray = coco_mask.decode({"size": list(size), "counts": counts}).astype(bool)
+    return region
+
+
 def coco_instances(
     pictures: Sequence[CodedPicture], class_names: Sequence[str], info: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -175,3 +175,37 @@ def test_what_it_must_not_do_is_one_clear_line(model: Path, place: Path, refusal
     )
     assert "leave out --no-overlays" in refusal(segment.main, _argv(model, place, "--report", "--no-overlays"))
     assert "there is no model" in refusal(segment.main, _argv(tmp_path / "none.pth", place))
+
+
+def test_other_formats_and_instances(model: Path, place: Path) -> None:
+    argv = _argv(model, place, "--no-overlays", "--format", "labelme, png,coco-polygons", "--instances")
+    assert segment.main(argv) == 0
+    out = place / "out"
+    coco = COCO(str(out / "annotations.json"))
+    polygons = COCO(str(out / "coco-polygons" / "annotations.json"))
+    assert len(coco.anns) == len(polygons.anns)
+    for number, name in enumerate(MASKS, 1):
+        labels = read_label(out / name)
+        np.testing.assert_array_equal(read_label(out / "png" / "masks" / name), labels)
+        for kind in (coco, polygons):
+            painted = np.zeros_like(labels)
+            for annotation in kind.imgToAnns[number]:
+                painted[kind.annToMask(annotation) == 1] = annotation["category_id"]
+            np.testing.assert_array_equal(painted, labels)
+        assert (out / "labelme" / "labelme" / Path(name).with_suffix(".json")).is_file()
+    assert segment.main(argv) == 0, "an earlier export is replaced"
+
+
+def test_formats_are_checked_before_anything_is_done(model: Path, place: Path, refusal: Refusal) -> None:
+    assert "there is no format 'voc'" in refusal(segment.main, _argv(model, place, "--format", "voc"))
+    assert not (place / "out").exists()
+    (place / "examples" / "disc").rename(place / "examples" / "background")
+    line = refusal(segment.main, _argv(model, place, "--format", "labelme"))
+    assert "takes 'background' for something else" in line
+
+
+def test_a_folder_that_is_no_export_is_left_alone(model: Path, place: Path, refusal: Refusal) -> None:
+    mine = save(place / "out" / "coco" / "mine.png", np.zeros((2, 2, 3), np.uint8))
+    line = refusal(segment.main, _argv(model, place, "--no-overlays", "--format", "coco"))
+    assert "is there and no export" in line
+    assert mine.is_file()

@@ -60,11 +60,13 @@ class Format:
         title: for people.
         write: writes it.
         needs_pictures: whether it is of no use without the pictures beside it.
+        reserved: names that are no classes in it.
     """
 
     title: str
     write: Write
     needs_pictures: bool = False
+    reserved: tuple[str, ...] = ()
 
 
 def write_format(
@@ -87,17 +89,20 @@ def write_format(
 
     Raises InputError: there is no such format, a class name means something else in it, or a file cannot be written.
     """
-    kind = format_named(name)
+    kind = check_format(name, class_names)
     if kind.needs_pictures or options.with_pictures:
         options = replace(options, with_pictures=True)
         pictures = _with_pictures(folder / PICTURES, pictures, plain_names(names))
     kind.write(folder, pictures, class_names, options)
 
 
-def format_named(name: str) -> Format:
-    """Raises InputError: there is no such format."""
+def check_format(name: str, class_names: Sequence[str]) -> Format:
+    """The format of a name. Raises InputError: there is none, or a class name means something else in it."""
     if name not in FORMATS:
         raise InputError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    special = next((one for one in class_names if one in FORMATS[name].reserved), None)
+    if special is not None:
+        raise InputError(f"{FORMATS[name].title} takes {special!r} for something else than a class; rename it first")
     return FORMATS[name]
 
 
@@ -154,9 +159,6 @@ def _write_coco_polygons(
 
 def _write_labelme(folder: Path, pictures: Iterable[Labelled], class_names: Sequence[str], options: Options) -> None:
     """``labelme/NAME.json``: polygons; parts of one region share their ``group_id``."""
-    special = next((name for name in class_names if name in (*BACKGROUND_NAMES, *IGNORE_NAMES)), None)
-    if special is not None:
-        raise InputError(f"LabelMe files take {special!r} for something else than a class; rename it first")
     for picture in pictures:
         regions = [*regions_of(picture.label, instances=options.instances)]
         shapes = [
@@ -237,7 +239,7 @@ FORMATS = {
     "png": Format("Label PNGs", _write_masks),
     "coco": Format("COCO, run lengths", _write_coco),
     "coco-polygons": Format("COCO, polygons", _write_coco_polygons),
-    "labelme": Format("LabelMe", _write_labelme),
+    "labelme": Format("LabelMe", _write_labelme, reserved=(*BACKGROUND_NAMES, *IGNORE_NAMES)),
     "yolo": Format("YOLO segmentation", _write_yolo, needs_pictures=True),
     "cvat": Format("CVAT for images 1.1", _write_cvat),
     "examples": Format("Examples for sccan segment", _write_masks, needs_pictures=True),

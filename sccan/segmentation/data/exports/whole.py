@@ -1,0 +1,53 @@
+"""An export as a folder that is there whole or not at all, and takes the place of an earlier export alone."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sccan.errors import InputError
+from sccan.files.writing import ADVICE
+from sccan.segmentation.data.exports.formats import PLAIN, Options, write_format
+from sccan.segmentation.data.exports.labelled import Labelled
+
+OURS = ".sccan_export"
+"""A file in every export, by which it is known as one."""
+
+
+def write_export(
+    target: Path,
+    name: str,
+    pictures: Iterable[Labelled],
+    class_names: Sequence[str],
+    *,
+    names: Sequence[str],
+    options: Options = PLAIN,
+    overwrite: bool = False,
+) -> None:
+    """Writes a format into a folder of its own; see `write_format`.
+
+    Args:
+        target: the folder; an earlier export there is replaced.
+        overwrite: replace whatever is there.
+
+    Raises InputError: something else is there, or it cannot be written; then what was there is there still.
+    """
+    if target.exists() and not overwrite and not (target / OURS).is_file():
+        raise InputError(f"{target} is there and no export; choose another place, or --overwrite")
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        beside.mkdir(parents=True)
+        (beside / OURS).touch()
+        write_format(beside, name, pictures, class_names, names=names, options=options)
+        if target.is_dir():
+            shutil.rmtree(target)
+        beside.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target}: {error.strerror}; {ADVICE.get(error.errno or errno.EIO, 'choose another folder')}"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
