@@ -14,5 +14,5 @@ class InputError(ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint such as ``; did you mean 'BATCH_SIZE'?`` for a mistyped name, or nothing where no known name is near."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

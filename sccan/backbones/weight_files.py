@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import pickle
 import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,18 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from sccan.errors import InputError
+from sccan.files.limits import check_size
+from sccan.files.reading import regular_file, unreadable
+from sccan.files.structured import LARGEST, shown
 
 # Training scripts store an accuracy beside the weights, often as a number of numpy's; these names make numbers only.
 NUMPY_NUMBERS: list[Any] = [
     *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     np.dtype,
-    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8")),
+    *{type(np.dtype(kind)) for kind in (*"?bBhHiIlLqQefdgFDGSUmM",)},
 ]
+PREFIXES = ("module.", "_orig_mod.")
+"""Of parallel training and of torch.compile, before all names or within them."""
 WRAPPERS = ("state_dict", "params")
 """Keys under which published checkpoints keep the state dict."""
 DAMAGED = (
@@ -63,15 +70,19 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, int | floa
     """The state dict in a file, on the CPU, and the plain numbers beside it (``epoch``, ``acc``).
 
     The file is safetensors, or written by `torch.save` with a state dict, bare or under ``state_dict`` or ``params``;
-    its content decides, not its name. The prefix ``module.`` of parallel training is removed.
+    its content decides, not its name. The prefixes of parallel training and of torch.compile are removed.
 
-    Raises InputError: the file is missing, is something else, is cut short, or holds more than tensors.
+    Raises InputError: the file is missing, is something else, is cut short, stands for more than it holds, or holds
+        more than plain tensors.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "do not exist"
-        raise InputError(f"weights {path} {what}; check the path, or fetch the file (see initmodel/README.md)")
-    with path.open("rb") as file:
-        head = file.read(512)
+    if not path.is_file() and not path.exists():
+        raise InputError(f"weights {path} do not exist; check the path, or fetch the file (see initmodel/README.md)")
+    check_size(f"weights {path}", regular_file(path, "weights"), "WEIGHTS_GB")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise unreadable(path, "weights", error) from error
     if refusal := _refusal(path, head):
         raise InputError(f"{path} {refusal}")
     content = _content(path, is_safetensors(head))
@@ -79,6 +90,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, int | floa
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             beside = {name: v for name, v in content.items() if isinstance(v, int | float) and isinstance(name, str)}
+            beside = {name: v for name, v in beside.items() if math.isfinite(v) and abs(v) < LARGEST}
             content = content[key]
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path} holds no state dict, but a {type(content).__name__}; save names with tensors")
@@ -88,15 +100,50 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, int | floa
         )
     for name, entry in content.items():
         if not isinstance(entry, Tensor) or not isinstance(name, str):
-            raise InputError(f"{path} holds no state dict: entry {name!r} is a {type(entry).__name__}, not a tensor")
-    if all(name.startswith("module.") for name in content):
-        content = {name.removeprefix("module."): value for name, value in content.items()}
-    return dict(content), beside
+            raise InputError(
+                f"{path} holds no state dict: entry {shown(name)} is a {type(entry).__name__}, not a tensor"
+            )
+        if fault := _unfit(entry):
+            raise InputError(f"{path}: the tensor {name} {fault}; save the model's state dict as plain tensors")
+    return _without_prefixes(content, path), beside
+
+
+def _unfit(tensor: Tensor) -> str:
+    """Why a tensor is no weight of any model; empty where it may be one."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return f"is {'quantised' if tensor.is_quantized else f'{tensor.layout} on {tensor.device}'}"
+    if tensor.is_complex():
+        return f"is complex ({tensor.dtype})"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"is announced as {list(tensor.shape)}, but has fewer numbers"
+    return ""
+
+
+def _without_prefixes(content: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The names without what a wrapper put before or into them. Raises InputError: two would be the same."""
+    names = {name: name for name in content}
+    while any(all(new.startswith(prefix) for new in names.values()) for prefix in PREFIXES):
+        names = {name: new.partition(".")[2] for name, new in names.items()}
+    names = {name: new.replace("_orig_mod.", "") for name, new in names.items()}
+    if len(set(names.values())) < len(names):
+        raise InputError(f"{path} holds a compiled and a plain copy of the same weights; save one of them")
+    return {new: content[name] for name, new in names.items()}
 
 
 def is_safetensors(head: bytes) -> bool:
     """Whether a file that begins so is safetensors: the length of a JSON header, and the header."""
     return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file, the same bytes for the same content; the library writes its metadata in any order."""
+    written = safetensors.torch.save(dict(tensors), dict(metadata))
+    size = int.from_bytes(written[:8], "little")
+    header = json.loads(written[8 : 8 + size])
+    ordered = {"__metadata__": dict(sorted(metadata.items()))} | {k: v for k, v in header.items() if k in tensors}
+    text = json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + written[8 + size :]
 
 
 def shortened(items: Sequence[str]) -> str:
@@ -110,11 +157,15 @@ def _content(path: Path, safe: bool) -> Any:
     try:
         if safe:
             return safetensors.torch.load_file(path)
+        if zipfile.is_zipfile(path):
+            check_stored(path)
         # torch.load goes by the name of a path; of an open file it sees the content alone
         with torch.serialization.safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # about pickle protocols, of a file that is then read or refused
             return torch.load(file, map_location="cpu", weights_only=True)
-    except DAMAGED as error:
+    except InputError:
+        raise
+    except (*DAMAGED, zipfile.BadZipFile, MemoryError, RecursionError, AssertionError) as error:
         text = (str(error).strip() or type(error).__name__).splitlines()
         if foreign := re.search(r"GLOBAL ([\w.]+)", " ".join(text)):
             raise InputError(
@@ -124,6 +175,20 @@ def _content(path: Path, safe: bool) -> Any:
             ) from error
         reason = text[0] if isinstance(error, TELLING) else "its bytes make no sense"
         raise InputError(f"{path} cannot be read as weights ({reason}); it may be cut short, fetch it again") from error
+
+
+def check_stored(path: Path) -> None:
+    """Looks at the members of a zip file of torch.save, which compresses none of them.
+
+    Raises InputError: one is compressed, or they are larger than the file. zipfile.BadZipFile: it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    packed = next((member for member in members if member.compress_type != zipfile.ZIP_STORED), None)
+    if packed is not None:
+        raise InputError(f"{path} is compressed ({packed.filename[:80]}), as torch.save never does; unpack and save it")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise InputError(f"{path} announces more than it holds; it is damaged, fetch it again")
 
 
 def _refusal(path: Path, head: bytes) -> str:

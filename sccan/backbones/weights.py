@@ -78,12 +78,28 @@ def load_strict(
     surplus = [name for name in state if name not in own and not _fits(name, excused)]
     common = [name for name in own if name in state]
     shapes = [name for name in common if own[name].shape != state[name].shape]
+    if not shapes:
+        for name in common:
+            _require_numbers(name, state[name], own[name], source)
     if missing or surplus or shapes:
         mismatched = [f"{name} {list(state[name].shape)} instead of {list(own[name].shape)}" for name in shapes]
         lists = [("missing", missing), ("surplus", surplus), ("of another shape", mismatched)]
         told = "; ".join(f"{len(found)} {title}: {shortened(found)}" for title, found in lists if found)
         raise InputError(f"{source} does not fit the model{_suspicion(own, state)}: {told}")
     module.load_state_dict({name: state[name] for name in common}, strict=False)
+
+
+def _require_numbers(name: str, found: Tensor, own: Tensor, source: str) -> None:
+    """Raises InputError: a tensor is not of the kind of the model's, or holds what is no number."""
+    kinds = [
+        "fractions" if one.is_floating_point() else "truth values" if one.dtype == torch.bool else "whole numbers"
+        for one in (found, own)
+    ]
+    if found.is_complex() or kinds[0] != kinds[1]:
+        raise InputError(f"{source}: {name} is {found.dtype}, but the model has {kinds[1]} there; fetch it again")
+    if found.is_floating_point() and not found.isfinite().all():
+        what = "NaN" if found.isnan().any() else "infinite"
+        raise InputError(f"{source}: {name} holds numbers that are {what}; take an earlier checkpoint of that training")
 
 
 def weights_digest(module: nn.Module) -> str:

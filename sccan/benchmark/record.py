@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sccan.benchmark.timing import Measured, Spread
 from sccan.errors import InputError
+from sccan.files.formats import BenchmarkFile
+from sccan.files.structured import as_kind, read_json
 from sccan.report.tables import Column, Table, text_column
 
 FORMAT = "sccan-benchmark-1"
@@ -99,12 +100,10 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises InputError: the file is none.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a benchmark: {error}") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    data: dict[str, Any] = read_json(path, dict[str, Any], "benchmark")
+    if data.get("format") != FORMAT:
         raise InputError(f"{path} is no benchmark of the form {FORMAT}; make one with tools/benchmark.py --out")
+    as_kind(data, BenchmarkFile, f"benchmark {path}")
     return data
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
+from sccan.backbones.weight_files import is_safetensors
 from sccan.builders.backbones import backbone_name
 from sccan.builders.engine import run_folder
 from sccan.errors import InputError
+from sccan.files.structured import parse_json
 
 BEST = "best.safetensors"
 """Weights of a run folder that others load."""
@@ -76,8 +79,22 @@ def check_header(path: Path, header: Mapping[str, Any], expected: Mapping[str, A
 
 
 def digest(path: Path) -> str:
-    """The first 16 hexadecimal digits of a file's SHA-256."""
-    return sha256(path)[:16]
+    """16 hexadecimal digits of a SHA-256: of the weights alone in a safetensors file, else of the file.
+
+    What such a file says beside its weights, such as when they were reached, is left out: a training that was killed and
+    went on reaches the same weights at another time.
+    """
+    with path.open("rb") as file:
+        size = file.read(8)
+        if not is_safetensors(size + file.read(8)):
+            return sha256(path)[:16]
+        file.seek(8)
+        header: dict[str, Any] = parse_json(file.read(int.from_bytes(size, "little")), dict[str, Any], str(path))
+        header.pop("__metadata__", None)
+        found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()[:16]
 
 
 def sha256(path: Path) -> str:

@@ -1,7 +1,6 @@
 """What every command shares: how it ends, and the options that several of them take."""
 
 import argparse
-import io
 import logging
 import os
 import sys
@@ -13,23 +12,25 @@ from typing import NoReturn
 
 from sccan.errors import InputError
 from sccan.files.plain import LONGEST_LINE, one_line, plain
+from sccan.files.terminal import use_plain_streams
+from sccan.files.writing import told
 
 Main = Callable[[list[str] | None], int]
 
 
 def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
-    """Run a command and leave with its exit code: 2 and one clear line for bad input, 130 when interrupted."""
+    """Run a command and leave with its exit code: 2 and one clear line for bad input, 130 when interrupted.
+
+    A disk that is full or may not be written, and memory that does not suffice, are told in a line as well.
+    """
+    use_plain_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is an error of ours, in one line
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names need not be text in the terminal's encoding
     try:
         code = main(argv)
         sys.stdout.flush()
     except InputError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
-        code = 2
+        code = _refuse(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130
@@ -38,12 +39,31 @@ def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
         # does not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except (OSError, MemoryError, RuntimeError) as error:
+        line = told(error) if isinstance(error, OSError) else _want_of_memory(error)
+        if not line:
+            raise
+        code = _refuse(line)
     sys.exit(code)
 
 
 def say(*lines: str) -> None:
     """Prints sentences of ours, whatever names they hold: a line each, without what a terminal would obey."""
     print("".join(f"{plain(line, LONGEST_LINE)}\n" for line in lines), end="")
+
+
+def _refuse(line: str) -> int:
+    print(f"error: {one_line(line)}", file=sys.stderr)
+    return 2
+
+
+def _want_of_memory(error: Exception) -> str:
+    """What to say of an error that means too little memory; empty where it means something else."""
+    signs = ("OutOfMemoryError", "MemoryError", "can't allocate memory", "not enough memory")
+    text = f"{type(error).__name__}: {error}"
+    if not any(sign in text for sign in signs):
+        return ""
+    return f"the memory does not suffice ({one_line(text)[:200]}); use smaller pictures or batches, or fewer --workers"
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:

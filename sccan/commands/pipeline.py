@@ -4,7 +4,6 @@ Every phase (a training, the extraction of features that a training works on, th
 call has done of it, so that a killed command goes on where it was.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.run import LOG, SETTINGS
 from sccan.errors import InputError
+from sccan.files.structured import read_json
 from sccan.report.results import write_result
 
 SHOWN = 6
@@ -93,5 +93,5 @@ def _test(config: str, opts: list[str]) -> dict[str, Any]:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    record: dict[str, Any] = read_json(folder / "results.json", dict[str, Any], "results")
     return record

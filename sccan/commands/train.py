@@ -8,6 +8,7 @@ from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.train import train
+from sccan.errors import InputError
 from sccan.report.tables import percent
 
 EXAMPLE = """  python train_sccan.py --config=config/coco/coco_split0_resnet50_5s.yaml
@@ -33,7 +34,11 @@ def main(argv: list[str] | None = None) -> int:
                 where = f"{runtime.device}, {runtime.world_size} process{'es' if runtime.world_size > 1 else ''}"
                 print("\n".join([f"run {run.folder} on {where}", *job.notes]))
             header = {**job.header, "settings": model_settings(cfg)}
-            result = train(job.model, job.task, run, runtime, settings, optimizers, header=header)
+            try:
+                result = train(job.model, job.task, run, runtime, settings, optimizers, header=header)
+            except InputError:
+                run.forget()
+                raise
         if runtime.is_main:
             best = "nothing validated" if result.best_score is None else f"best score {percent(result.best_score)}"
             print(f"{result.reason} after {result.step} of {result.total} steps; {best}, step {result.best_step}")

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sccan.backbones.weight_files import is_safetensors
+from sccan.backbones.weight_files import DAMAGED, check_stored, is_safetensors, tensor_bytes
 from sccan.errors import InputError
+from sccan.files.limits import check_size
+from sccan.files.reading import regular_file
+from sccan.files.structured import parse_json
 from sccan.files.writing import write_bytes_atomically
 
 FORMAT = 1
@@ -42,9 +44,13 @@ def read_state(path: Path) -> dict[str, Any]:
 
     Raises InputError: the file is missing or is no training state.
     """
+    check_size(f"training state {path}", regular_file(path, "training state"), "WEIGHTS_GB")
     try:
+        check_stored(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (*DAMAGED, zipfile.BadZipFile, MemoryError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} cannot be read as a training state ({reason}); start the run anew") from error
     found = state.get("format") if isinstance(state, dict) else None
@@ -71,7 +77,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], header: Mapping[str
         stored[name] = tensor.clone() if storage in storages else tensor  # the format knows no shared storage
         storages.add(storage)
     metadata = {"format": "pt", HEADER_KEY: json.dumps(header, allow_nan=False)}
-    write_bytes_atomically(path, safetensors.torch.save(stored, metadata))
+    write_bytes_atomically(path, tensor_bytes(stored, metadata))
 
 
 def own_header(path: Path) -> dict[str, Any]:
@@ -94,11 +100,9 @@ def read_header(path: Path) -> dict[str, Any]:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); check the path or fetch it again") from error
     try:
-        header = json.loads(metadata.get(HEADER_KEY, "{}"))
-    except ValueError as error:
-        raise InputError(f"the header of {path} is no JSON ({error}); fetch the file again") from error
-    if not isinstance(header, dict):
-        raise InputError(f"the header of {path} holds no facts but {header!r}; fetch the file again")
+        header: dict[str, Any] = parse_json(metadata.get(HEADER_KEY, "{}"), dict[str, Any], f"the header of {path}")
+    except InputError as error:
+        raise InputError(f"{error}; fetch the file again") from error
     return header
 
 

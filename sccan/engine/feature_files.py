@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
+from sccan.backbones.weight_files import tensor_bytes
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.files.writing import written_beside
@@ -52,7 +52,11 @@ class FeatureFiles:
                 about = stored.metadata()
                 maps = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
             height, width = (int(side) for side in about["image_size"].split())
-        except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+            unfit = [name for name, value in maps.items() if value.ndim != 4 or not value.is_floating_point()]
+            unfit += [name for name, value in maps.items() if name not in unfit and not value.isfinite().all()]
+            if unfit or not maps or not 0 < min(height, width) <= max(height, width) < 1 << 24:
+                raise ValueError(f"{', '.join(unfit) or 'nothing'} where finite maps [1, C, h, w] are expected")
+        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} holds no features ({error}); delete it, and they are computed again") from error
         # The layout matters for the last bit of what is computed from the maps.
         order = torch.channels_last if about.get("layout") == CHANNELS_LAST else torch.contiguous_format
@@ -72,7 +76,7 @@ class FeatureFiles:
             about["layout"] = CHANNELS_LAST
         plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
         with written_beside(self.path(number, support=support), durable=False) as beside:
-            safetensors.torch.save_file(plain, beside, metadata=about)
+            beside.write_bytes(tensor_bytes(plain, about))
 
 
 def _is_channels_last(value: Tensor) -> bool:

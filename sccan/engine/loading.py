@@ -51,7 +51,9 @@ def load_in_order(load: Callable[[int], Any], numbers: Sequence[int], workers: i
     )
     arriving = iter(loader)
     try:
-        for picture in arriving:
+        for _ in numbers:
+            with own_error_lines():
+                picture = next(arriving)
             if isinstance(picture, _Failure):
                 raise InputError(picture.line)
             yield _in_own_memory(picture)
@@ -62,9 +64,19 @@ def load_in_order(load: Callable[[int], Any], numbers: Sequence[int], workers: i
 
 @contextlib.contextmanager
 def own_error_lines() -> Iterator[None]:
-    """An InputError that torch's loader raised comes out with its own line, without the worker's traceback."""
+    """An InputError that torch's loader raised comes out with its own line, without the worker's traceback.
+
+    Raises InputError: a worker was ended from outside, most often for want of memory.
+    """
     try:
         yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise InputError(
+            "a loader process ended before its time (out of memory?); run the same command again, with a smaller "
+            "DATA.WORKERS"
+        ) from error
     except InputError as error:
         _, wrapped, line = str(error).rpartition(f"{InputError.__name__}: ")
         if not wrapped:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sccan.engine.distributed import Runtime
+from sccan.engine.training_state import Meter
 from sccan.errors import InputError
 
 
@@ -65,6 +66,6 @@ class LossMeter:
         """Plain data to resume from; `read` must have been called before."""
         return {"names": self._names, "sums": self._sums, "count": self._count}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Meter) -> None:
         """Continues from what `state` returned."""
-        self._names, self._sums, self._count = list(state["names"]), list(state["sums"]), state["count"]
+        self._names, self._sums, self._count = list(state.names), list(state.sums), state.count

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sccan.engine.training_state import load_optimizer
 from sccan.errors import InputError, nearest
 
 ALGORITHMS = ("sgd", "adamw", "adam")
@@ -189,13 +190,7 @@ class Optimizers:
                 f"{', '.join(self._optimizers)}; resume with the settings that the run began with"
             )
         for name, optimizer in self._optimizers.items():
-            try:
-                optimizer.load_state_dict(state[name])
-            except (ValueError, KeyError) as error:
-                raise InputError(
-                    f"the state of the optimiser {name!r} does not fit the model ({error}); resume with the settings "
-                    "that the run began with"
-                ) from error
+            load_optimizer(optimizer, state[name], name)
 
 
 def _optimizer(parameters: Sequence[nn.Parameter], settings: OptimizerSettings) -> torch.optim.Optimizer:

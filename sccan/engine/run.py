@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +9,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -18,18 +17,20 @@ from sccan.engine.checkpoint import read_state, write_state, write_weights
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import describe_environment
 from sccan.errors import InputError
-from sccan.files.writing import write_json, write_text_atomically
+from sccan.files.alone import FolderLock
+from sccan.files.structured import read_json, shown
+from sccan.files.writing import PARTIAL, remove_partial, told, write_json, write_text_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-LOCK, SETTINGS, CONFIG, ENVIRONMENT, LOG = ".lock", "settings.json", "config.yaml", "environment.json", "log.jsonl"
+SETTINGS, CONFIG, ENVIRONMENT, LOG = "settings.json", "config.yaml", "environment.json", "log.jsonl"
 LAST, BEST, EVENTS = "last.pt", "best.safetensors", "tensorboard"
 OWN = (CONFIG, ENVIRONMENT, LOG, LAST, BEST, EVENTS, "results", "report", "predictions", SETTINGS)
 """What an overwriting run removes; nothing else in the folder is touched. The settings make a folder a run's: they
 go last and come first, so that a start that was cut off can be repeated."""
-PARTIAL = ".*.partial"
-"""What a killed process leaves of a file it was writing (`sccan.files.writing`)."""
+FORMER = (".lock",)
+"""What earlier versions left in a run folder."""
 
 FreeBytes = Callable[[Path], int]
 
@@ -48,7 +49,7 @@ class Run:
         digest: hash of the settings, as weights name it.
     """
 
-    def __init__(self, folder: Path, *, digest: str, resumed: bool, lock: IO[str] | None) -> None:
+    def __init__(self, folder: Path, *, digest: str, resumed: bool, lock: FolderLock | None) -> None:
         self.folder, self.digest, self.resumed = folder, digest, resumed
         self._lock = lock
         self._events: SummaryWriter | None = None
@@ -61,14 +62,19 @@ class Run:
     @property
     def revision(self) -> str | None:
         """The source revision of the latest start."""
-        starts = json.loads((self.folder / ENVIRONMENT).read_text())
-        return starts[-1]["revision"]
+        starts = _starts(self.folder)
+        return starts[-1].get("revision") if starts else None
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Appends a line to the log."""
-        if self.writes:
+        if not self.writes:
+            return
+        line = json.dumps(_finite(record)) + "\n"
+        try:
             with (self.folder / LOG).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_finite(record)) + "\n")
+                file.write(line)
+        except FileNotFoundError as error:
+            raise InputError(f"the run folder {self.folder} was removed while it was used; start anew") from error
 
     def log_size(self) -> int:
         """Bytes in the log so far; a training state remembers them."""
@@ -110,6 +116,14 @@ class Run:
         if self.writes:
             facts = {**header, "config_digest": self.digest, "revision": self.revision}
             write_weights(self.folder / BEST, weights, _finite(facts))
+
+    def forget(self) -> None:
+        """Removes what a new run wrote, where nothing of it is worth resuming: its settings turned out unfit."""
+        if self.writes and not self.resumed and not (self.folder / LAST).is_file():
+            self.close()
+            _remove(self.folder)
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
 
     def close(self) -> None:
         """Ends the events and lets others use the folder."""
@@ -165,8 +179,10 @@ def open_run(
             _check_disk(folder, bytes_needed, free)
             lock = _take(folder, plain, may_differ, resume, overwrite)
             _record(folder, plain, config_text, describe_environment(runtime.device), resume)
-        except InputError as error:
-            problem = str(error)
+        except (InputError, OSError) as error:
+            problem = told(error) if isinstance(error, OSError) else str(error)
+            if not problem:
+                raise
             if lock is not None:
                 lock.close()
     problem = runtime.share(problem)
@@ -187,37 +203,19 @@ def _check_disk(folder: Path, needed: int, free: FreeBytes) -> None:
 
 def _take(
     folder: Path, settings: Mapping[str, Any], may_differ: Collection[str], resume: bool, overwrite: bool
-) -> IO[str]:
+) -> FolderLock:
     """The lock of the folder, once it is certain that this run may use it."""
-    if not (folder / LOCK).exists():
-        # Looked at before anything is made, and again under the lock.
-        _check_content(folder, settings, may_differ, resume, overwrite)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+")
-    except OSError as error:
-        raise InputError(f"cannot use {folder} as a run folder: {error.strerror}; choose another folder") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        lock.close()
-        raise InputError(
-            f"{folder} is in use by another run (process {owner}); wait for it, or choose another folder"
-        ) from error
+    if not folder.is_dir():
+        _check_content(folder, settings, may_differ, resume, overwrite)  # before anything is made
+    lock = FolderLock(folder, what="another run uses")
     try:
         _check_content(folder, settings, may_differ, resume, overwrite)
-    except InputError:
+        remove_partial(folder)
+        if overwrite and not resume:
+            _remove(folder)
+    except BaseException:
         lock.close()
         raise
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    for leftover in folder.glob(PARTIAL):
-        leftover.unlink()
-    if overwrite and not resume:
-        _remove(folder)
     return lock
 
 
@@ -236,16 +234,16 @@ def _check_content(
             "folder"
         )
     elif folder.is_dir() and not holds_run:
-        foreign = {path.name for path in folder.iterdir() if not path.match(PARTIAL)} - {LOCK}
+        foreign = {path.name for path in folder.iterdir() if not PARTIAL.fullmatch(path.name)} - {*FORMER}
         if foreign:
             raise InputError(f"{folder} holds files that are no run's ({min(foreign)}); choose a new or empty folder")
 
 
 def _check_settings(folder: Path, settings: Mapping[str, Any], may_differ: Collection[str]) -> None:
-    before = json.loads((folder / SETTINGS).read_text())
+    before: dict[str, Any] = read_json(folder / SETTINGS, dict[str, Any], "settings of the run")
     absent = "nothing"
     changes = [
-        f"{name} was {before.get(name, absent)!r} and is {settings.get(name, absent)!r}"
+        f"{name} was {shown(before.get(name, absent))} and is {shown(settings.get(name, absent))}"
         for name in sorted({*before, *settings})
         if name not in may_differ and before.get(name, absent) != settings.get(name, absent)
     ]
@@ -263,8 +261,13 @@ def _record(
         write_json(folder / SETTINGS, settings)
     if not resume or not (folder / CONFIG).is_file():
         write_text_atomically(folder / CONFIG, config_text)
-    starts = json.loads((folder / ENVIRONMENT).read_text()) if (folder / ENVIRONMENT).is_file() else []
-    write_json(folder / ENVIRONMENT, [*starts, environment])
+    write_json(folder / ENVIRONMENT, [*_starts(folder), environment])
+
+
+def _starts(folder: Path) -> list[dict[str, Any]]:
+    """What is known of every start of a run, the earliest first."""
+    path = folder / ENVIRONMENT
+    return read_json(path, list[dict[str, Any]], "record of the run's starts") if path.is_file() else []
 
 
 def _remove(folder: Path) -> None:

@@ -6,14 +6,13 @@ nor a validation can disturb them. Losses are read from the device only when the
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +34,7 @@ from sccan.engine.train_settings import (
     TrainResult,
     TrainSettings,
 )
+from sccan.engine.training_state import Standing, set_random_state, training_state
 from sccan.engine.update import Updater
 from sccan.errors import InputError
 
@@ -77,23 +77,6 @@ def train(
         return _Trainer(model, task, run, runtime, settings, optimizers, dict(header or {}), stop).run_to_end()
 
 
-@dataclass
-class _Standing:
-    """What a training has reached; saved as it is.
-
-    Attributes:
-        step: steps done.
-        validated: step of the latest validation.
-        best_score: the best validation's, None before any.
-        best_step: its step.
-    """
-
-    step: int = 0
-    validated: int = 0
-    best_score: float | None = None
-    best_step: int = 0
-
-
 class _Trainer:
     """One training; see `train`."""
 
@@ -123,7 +106,7 @@ class _Trainer:
             fold=settings.fold_norms,
             compiled=settings.compiled,
         )
-        self.meter, self.standing = LossMeter(), _Standing()
+        self.meter, self.standing = LossMeter(), Standing()
         self.batches: Iterator[Any] | None = None
         self.saved_step, self.logged_step = 0, 0
         self.began = self.saved_at = self.logged_at = time.monotonic()
@@ -148,9 +131,7 @@ class _Trainer:
         torch.manual_seed(self.settings.seed + RANK_SEED_STRIDE * self.runtime.rank)
         self.model.train()
         state = self.run.load_state()
-        if state is not None:
-            self._restore(state)
-        self.run.cut_log(state["log_size"] if state is not None else 0)
+        self.run.cut_log(0 if state is None else self._restore(state))
         self.saved_step = self.logged_step = self.standing.step
         self.run.start_events(self.standing.step)
         self.run.log({"event": "resumed" if self.standing.step else "started", **self._place()})
@@ -265,7 +246,7 @@ class _Trainer:
         if self.run.writes:
             self.run.save_state(
                 {
-                    "standing": dataclasses.asdict(self.standing),
+                    "standing": msgspec.structs.asdict(self.standing),
                     "course": self._course(),
                     "updater": self.updater.state(),
                     "meter": self.meter.state(),
@@ -274,21 +255,17 @@ class _Trainer:
                 }
             )
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        for name, value in self._course().items():
-            if state["course"][name] != value:
-                raise InputError(
-                    f"the run in {self.run.folder} was trained with {name} {state['course'][name]}, but now there are "
-                    f"{value}; resume with the data and the number of processes that it began with"
-                )
-        self.updater.load_state(state["updater"], str(self.run.folder / LAST))
-        self.meter.load_state(state["meter"])
-        self.standing = _Standing(**state["standing"])
-        # Clones: torch crashes on a state that lies in the middle of another tensor.
-        own = {kind: states[self.runtime.rank].clone() for kind, states in state["random"].items()}
-        torch.set_rng_state(own["cpu"])
-        if _cuda(self.runtime) and "cuda" in own:
-            torch.cuda.set_rng_state(own["cuda"], self.runtime.device)
+    def _restore(self, content: Mapping[str, Any]) -> int:
+        """Continues from what was saved, and gives the size of the log at that time."""
+        source, rank = str(self.run.folder / LAST), self.runtime.rank
+        state = training_state(content, source, course=self._course(), rank=rank)
+        self.updater.load_state(msgspec.structs.asdict(state.updater), source)
+        self.meter.load_state(state.meter)
+        self.standing = Standing(**msgspec.structs.asdict(state.standing))
+        set_random_state(state.random["cpu"][rank], source)
+        if _cuda(self.runtime) and "cuda" in state.random:
+            set_random_state(state.random["cuda"][rank], source, self.runtime.device)
+        return state.log_size
 
     def _random_states(self) -> dict[str, Tensor]:
         """The state of each process's generators, one row per process."""

@@ -141,7 +141,11 @@ class Updater:
         """
         load_strict(self.model, state["model"], source=source, excused=())
         self._optimizers.load_state(state["optimizers"])
-        self._scaler.load_state_dict(state["scaler"])
+        if self._scaler.is_enabled():
+            try:
+                self._scaler.load_state_dict(state["scaler"])
+            except (RuntimeError, LookupError, TypeError, ValueError) as error:
+                raise InputError(f"{source}: the state of the gradient scaler does not fit ({error})") from error
 
     def _wrapped(self) -> LossOf | DistributedDataParallel:
         losses: LossOf | DistributedDataParallel = LossOf(self.model)

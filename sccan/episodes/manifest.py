@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.plan import EpisodePlan
 from sccan.errors import InputError
+from sccan.files.formats import ManifestEpisode, ManifestHeader
+from sccan.files.reading import read_lines
+from sccan.files.structured import as_kind, parse_json, shown
 from sccan.files.writing import write_text_atomically
 
 FORMAT = "sccan-episodes-1"
@@ -100,33 +104,29 @@ def read_manifest(path: str | Path, index: ClassIndex) -> Manifest:
         episode repeats a picture (a support may come twice where the first line says so).
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-        raise InputError(f"manifest {path} {reason}; give a file that a test has written") from error
-    header = parsed_line(lines[0] if lines else "", path, 1)
-    if header.get("format") != FORMAT:
+    header, *lines = manifest_lines(path)
+    facts = manifest_header(header, path)
+    if facts["index"] != index.content_hash:
         raise InputError(
-            f"{path} is no manifest: its first line has the format {header.get('format')!r}, not {FORMAT!r}"
-        )
-    if header.get("index") != index.content_hash:
-        raise InputError(
-            f"manifest {path} was made for other data: its index hash is {header.get('index')}, that of "
+            f"manifest {path} was made for other data: its index hash is {shown(facts['index'])}, that of "
             f"{index.root} is {index.content_hash}; use the same list, labels and class names"
         )
-    if header.get("episodes") != len(lines) - 1:
-        raise InputError(f"manifest {path} announces {header.get('episodes')} episodes, but holds {len(lines) - 1}")
-    if len(lines) < 2:
+    if facts["episodes"] != len(lines):
+        raise InputError(f"manifest {path} announces {facts['episodes']} episodes, but holds {len(lines)}")
+    if not lines:
         raise InputError(f"manifest {path} holds no episodes")
-    repeats = header.get(REPEATS) is True
-    specs = tuple(_episode(line, index, path, number, repeats) for number, line in enumerate(lines[1:], 2))
+    named = [named_episode(line, path, number) for number, line in lines]
+    check_numbers([episode.number for episode in named], path)
+    specs = tuple(
+        _spec(episode, index, f"manifest {path}, line {number}", facts)
+        for episode, (number, _) in zip(named, lines, strict=True)
+    )
     actual = manifest_hash(specs, index)
-    if header.get("hash") != actual:
+    if facts["hash"] != actual:
         raise InputError(
-            f"manifest {path} was changed: its hash is {header.get('hash')}, that of its episodes {actual}"
+            f"manifest {path} was changed: its hash is {shown(facts['hash'])}, that of its episodes {actual}"
         )
-    return Manifest(specs, actual, header)
+    return Manifest(specs, actual, facts)
 
 
 def _line(spec: EpisodeSpec, index: ClassIndex) -> str:
@@ -139,40 +139,64 @@ def _line(spec: EpisodeSpec, index: ClassIndex) -> str:
     return json.dumps(named, ensure_ascii=False)
 
 
-def parsed_line(line: str, path: Path, number: int) -> dict[str, Any]:
-    """A line of a manifest as an object. Raises InputError: it is none."""
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"manifest {path}, line {number}: no JSON object; the file is damaged") from error
-    if not isinstance(value, dict):
-        raise InputError(f"manifest {path}, line {number}: no JSON object; the file is damaged")
-    return value
+def manifest_lines(path: Path) -> list[tuple[int, str]]:
+    """Number and text of the lines of a manifest. Raises InputError: it cannot be read, or is empty."""
+    lines = list(read_lines(path, "manifest"))
+    if not lines:
+        raise InputError(f"manifest {path} is empty; give a file that a test or `sccan episodes` has written")
+    return lines
 
 
-def _episode(line: str, index: ClassIndex, path: Path, number: int, repeats: bool) -> EpisodeSpec:
-    """One episode of a manifest, checked; with `repeats` a support may come twice, but never the query."""
-    value, place = parsed_line(line, path, number), f"manifest {path}, line {number}"
-    position, classes = value.get("number"), value.get("classes", [])
-    if type(position) is not int or not _is_list_of(classes, int):
-        raise InputError(f'{place}: expected "number" and a list "classes", but found {line[:60]!r}')
-    unknown = next((c for c in classes if not 1 <= c <= index.n_classes), None)
+def manifest_header(line: tuple[int, str], path: Path) -> dict[str, Any]:
+    """What the first line says. Raises InputError: it is no manifest's, or a fact is missing or of another kind."""
+    place = f"manifest {path}, line {line[0]}"
+    header: dict[str, Any] = parse_json(line[1], dict[str, Any], place)
+    if header.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is no manifest: its first line has the format {shown(header.get('format'))}, not {FORMAT!r}"
+        )
+    as_kind(header, ManifestHeader, place)
+    return header
+
+
+def named_episode(line: str, path: Path, number: int) -> ManifestEpisode:
+    """A line of a manifest as an episode of names. Raises InputError: it is none, or its ways do not fit together."""
+    place = f"manifest {path}, line {number}"
+    episode: ManifestEpisode = parse_json(line, ManifestEpisode, place)
+    ways = len(episode.classes)
+    if len(set(episode.classes)) < ways:
+        raise InputError(f"{place}: a class stands twice in {shown(episode.classes)}")
+    for key, named in (("support", episode.support), ("query", episode.query)):
+        if len(named) != ways or len({len(way) for way in named}) > 1:
+            raise InputError(f'{place}: expected "{key}" to be a list of as many pictures for each of {ways} ways')
+    return episode
+
+
+def check_numbers(numbers: Sequence[int], path: Path) -> None:
+    """Raises InputError: two episodes of a manifest have one number."""
+    twice = next((number for number, count in Counter(numbers).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"manifest {path} has two episodes with the number {twice}; the file was changed")
+
+
+def _spec(episode: ManifestEpisode, index: ClassIndex, place: str, facts: Mapping[str, Any]) -> EpisodeSpec:
+    """One episode for the data at hand, checked; where supports repeat, one may come twice, but never the query."""
+    unknown = next((c for c in episode.classes if c > index.n_classes), None)
     if unknown is not None:
         raise InputError(f"{place}: class {unknown} is not among the {index.n_classes} classes of the data set")
-    ways = []
-    for key in ("support", "query"):
-        named = value.get(key)
-        if not isinstance(named, list) or len(named) != len(classes) or not all(_is_list_of(w, str) for w in named):
-            raise InputError(f'{place}: expected "{key}" to be a list of picture names for each of {len(classes)} ways')
-        ways.append(tuple(tuple(index.number_of(name) for name in way) for way in named))
-    spec = EpisodeSpec(position, tuple(classes), *ways)
-    pictures = [*spec.query, *(set(way) if repeats else way for way in spec.support)]
-    flat = [picture for way in pictures for picture in way]
-    repeated = next((picture for picture in flat if flat.count(picture) > 1), None)
+    shots = len(episode.support[0])
+    if shots != facts["shots"]:
+        raise InputError(f"{place}: {shots} supports of a class, but the first line says {facts['shots']} shots")
+    support, query = (
+        tuple(tuple(index.number_of(name) for name in way) for way in ways) for ways in (episode.support, episode.query)
+    )
+    spec = EpisodeSpec(episode.number, tuple(episode.classes), support, query)
+    pictures = [*spec.query, *(set(way) if facts.get(REPEATS) else way for way in spec.support)]
+    repeated = next((n for n, count in Counter(n for way in pictures for n in way).items() if count > 1), None)
     if repeated is not None:
         raise InputError(f"{place}: picture {index.names[repeated]!r} occurs twice in one episode")
+    for number, *ways in zip(spec.classes, spec.support, spec.query, strict=True):
+        absent = next((picture for way in ways for picture in way if not index.counts[picture, number]), None)
+        if absent is not None:
+            raise InputError(f"{place}: picture {index.names[absent]!r} shows nothing of class {number}")
     return spec
-
-
-def _is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(item) is kind for item in value)

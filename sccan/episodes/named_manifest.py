@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sccan.episodes.manifest import FORMAT, parsed_line
+from sccan.episodes.manifest import check_numbers, manifest_header, manifest_lines, named_episode
 from sccan.errors import InputError
 
 
@@ -58,25 +58,17 @@ def read_named(path: str | Path) -> NamedManifest:
     Raises InputError: the file is missing or no manifest.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-        raise InputError(
-            f"manifest {path} {reason}; give a file that a test or tools/episodes.py has written"
-        ) from error
-    header = parsed_line(lines[0] if lines else "", path, 1)
-    if header.get("format") != FORMAT:
-        raise InputError(
-            f"{path} is no manifest: its first line has the format {header.get('format')!r}, not {FORMAT!r}"
-        )
-    digest = hashlib.sha256(str(header.get("index")).encode())
-    for line in lines[1:]:
+    first, *lines = manifest_lines(path)
+    header = manifest_header(first, path)
+    digest = hashlib.sha256(header["index"].encode())
+    for _, line in lines:
         digest.update(line.encode())
-    untouched = header.get("hash") == digest.hexdigest()[:16] and header.get("episodes") == len(lines) - 1
-    episodes = tuple(_episode(path, number, line) for number, line in enumerate(lines[1:], 2))
+    untouched = header["hash"] == digest.hexdigest()[:16] and header["episodes"] == len(lines)
+    episodes = tuple(_episode(path, number, line) for number, line in lines)
     if not episodes:
         raise InputError(f"manifest {path} holds no episodes")
+    if untouched:
+        check_numbers([episode.number for episode in episodes], path)
     return NamedManifest(path, header, episodes, untouched)
 
 
@@ -124,9 +116,6 @@ def compare_manifests(one: NamedManifest, other: NamedManifest) -> ManifestDiffe
 
 
 def _episode(path: Path, number: int, line: str) -> NamedEpisode:
-    value = parsed_line(line, path, number)
-    try:
-        support, query = (tuple(tuple(map(str, way)) for way in value[key]) for key in ("support", "query"))
-        return NamedEpisode(int(value["number"]), tuple(map(int, value["classes"])), support, query)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"manifest {path}, line {number}: no episode ({error}); the file is damaged") from error
+    episode = named_episode(line, path, number)
+    support, query = (tuple(tuple(way) for way in ways) for ways in (episode.support, episode.query))
+    return NamedEpisode(episode.number, tuple(episode.classes), support, query)

@@ -24,8 +24,18 @@ from typing import IO
 from tqdm import tqdm
 
 from sccan.errors import InputError
+from sccan.files.limits import check_size
+from sccan.files.reading import regular_file
+from sccan.files.sizes import check_unpacked
 from sccan.files.writing import written_beside
 
+FURTHER = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+"""Kinds of headers of a tar archive that say more of the next one."""
+LONGEST_HEADER = 1 << 20
+"""Bytes of a header that gives a member a longer name, or further facts."""
 DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
     RuntimeError,  # zipfile: encrypted, or compressed in a way it does not know
@@ -58,6 +68,15 @@ class Reader(ABC):
         """Name and content of the wanted files, in the order of the archive; each is read before the next."""
 
 
+class _Header(tarfile.TarInfo):
+    """A header of a tar archive; those that only say more of the next one are read whole, so they are bounded."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in FURTHER and not 0 <= self.size <= LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
 class TarReader(Reader):
     def __init__(self, archive: tarfile.TarFile) -> None:
         self.archive = archive
@@ -65,7 +84,11 @@ class TarReader(Reader):
     def members(self) -> Iterator[Member]:
         for info in self.archive:
             oddity = "" if info.isfile() or info.isdir() else "a link" if info.issym() or info.islnk() else "a device"
-            yield Member(info.name, info.size, info.isdir(), oddity)
+            yield Member(info.name, info.size, info.isdir(), "a file with holes" if info.issparse() else oddity)
+        # To the end of what is compressed, where its checksum stands.
+        stream = self.archive.fileobj
+        while stream is not None and stream.read(1 << 20):
+            pass
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
         for info in self.archive:
@@ -137,12 +160,13 @@ def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> l
 
 @contextlib.contextmanager
 def _open(archive: Path) -> Iterator[Reader]:
+    regular_file(archive, "archive")
     try:
         if archive.name.lower().endswith(".zip"):
             with zipfile.ZipFile(archive) as opened:
                 yield ZipReader(opened)
         else:
-            with tarfile.open(archive) as opened_tar:
+            with tarfile.open(archive, tarinfo=_Header) as opened_tar:
                 yield TarReader(opened_tar)
     except FileNotFoundError as error:
         raise InputError(f"archive {archive} does not exist; check its path") from error
@@ -151,11 +175,15 @@ def _open(archive: Path) -> Iterator[Reader]:
 def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -> dict[str, tuple[str, int]]:
     """Member name -> (path below the folder, bytes) of the members to unpack, after looking at all of them."""
     chosen: dict[str, tuple[str, int]] = {}
-    for member in reader.members():
+    packed, unpacked = archive.stat().st_size, 0
+    for number, member in enumerate(reader.members(), 1):
+        unpacked += max(member.size, 0)
+        check_unpacked(f"archive {archive}", unpacked, packed)
+        check_size(f"archive {archive}", number, "MEMBERS")
         oddity = member.oddity or _leads_out(member.name)
         if oddity:
             raise InputError(
-                f"{archive} holds {member.name!r}, which is {oddity}; nothing was unpacked: fetch the official archive"
+                f"{archive} holds {member.name[:200]!r}, which is {oddity}; nothing was unpacked: fetch the official archive"
             )
         target = None if member.is_folder else place(member.name)
         if target is not None:
@@ -165,6 +193,8 @@ def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -
 
 def _leads_out(name: str) -> str:
     """Why a member's name is refused, or nothing."""
+    if not name or "\0" in name or len(name) > LONGEST_HEADER:
+        return "no name of a file"
     plain = name.replace("\\", "/")
     if plain.startswith("/") or re.match(r"[A-Za-z]:", plain):
         return "an absolute path"

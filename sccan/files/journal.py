@@ -6,15 +6,17 @@ process left unfinished is dropped.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from sccan.errors import InputError
+from sccan.files.alone import FolderLock
+from sccan.files.reading import read_bytes
+from sccan.files.structured import parse_json, shown
+from sccan.files.writing import ADVICE, remove_partial
 
 Record = dict[str, Any]
 
@@ -39,25 +41,26 @@ class Journal:
         self.path = path
         self.records: dict[str, Record] = {}
         wanted = json.loads(json.dumps(dict(facts)))
+        self._lock = FolderLock(path.parent)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = path.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}; choose another folder") from error
-        try:
-            self._take()
-            found = self._read()
+            found, size = self._read()
             if found is not None and found != wanted and not overwrite:
                 raise InputError(
                     f"{path.parent} holds results made otherwise: {_difference(found, wanted)}; choose "
                     "another folder, or replace them with --overwrite"
                 )
+            remove_partial(path.parent)
+            self._file: IO[str] = path.open("a", encoding="utf-8")
+            self._file.truncate(size if found == wanted else 0)
             if found != wanted:
                 self.records = {}
-                self._file.truncate(0)
                 self._append(wanted)
-        except InputError:
-            self._file.close()
+        except OSError as error:
+            self._lock.close()
+            advice = ADVICE.get(error.errno or 0, "choose another folder")
+            raise InputError(f"cannot write {path}: {error.strerror}; {advice}") from error
+        except BaseException:
+            self._lock.close()
             raise
 
     def add(self, name: str, record: Record) -> None:
@@ -66,8 +69,9 @@ class Journal:
         self._append({"name": name, **record})
 
     def close(self) -> None:
-        """Lets others use the file."""
+        """Lets others use the folder."""
         self._file.close()
+        self._lock.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -77,33 +81,34 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _take(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another process works on {self.path.parent}; wait for it, or choose another folder"
-            ) from error
-
-    def _read(self) -> Record | None:
-        """The facts, None where there are none yet; the records are kept."""
-        self._file.seek(0)
-        text = self._file.read()
-        whole = text[: text.rfind("\n") + 1]
-        if len(whole) < len(text):
-            os.truncate(self.path, len(whole.encode()))
-        lines = whole.splitlines()
-        try:
-            entries = [json.loads(line) for line in lines]
-            self.records = {entry.pop("name"): entry for entry in entries[1:]}
-        except (ValueError, KeyError, AttributeError) as error:
-            raise InputError(f"{self.path} is damaged ({error}); remove it, and start with --overwrite") from error
-        return entries[0] if entries else None
+    def _read(self) -> tuple[Record | None, int]:
+        """The facts, None where there are none yet, and the bytes of all whole lines; the records are kept."""
+        if not self.path.exists():
+            return None, 0
+        content = read_bytes(self.path, "journal")
+        whole = content[: content.rfind(b"\n") + 1]  # a killed process leaves half a line
+        entries: list[Record] = []
+        for number, line in enumerate(whole.splitlines(), 1):
+            place = f"{self.path}, line {number}"
+            try:
+                entries.append(parse_json(line, dict[str, Any], place))
+                if number > 1:
+                    name = entries[-1].pop("name", None)
+                    if not isinstance(name, str):
+                        raise InputError(f"{place}: name: expected text, found {shown(name)}")
+                    self.records[name] = entries[-1]
+            except InputError as error:
+                raise InputError(f"{error}; the file is damaged: remove it, and start with --overwrite") from error
+        return (entries[0] if entries else None), len(whole)
 
     def _append(self, entry: Record) -> None:
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(entry) + "\n")  # ASCII: half a line is never half a character
-        self._file.flush()
+        line = json.dumps(entry) + "\n"  # ASCII: half a line is never half a character
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            advice = ADVICE.get(error.errno or 0, "choose another folder")
+            raise InputError(f"cannot write {self.path}: {error.strerror}; {advice}") from error
 
 
 def _difference(found: Record, wanted: Record) -> str:
@@ -112,4 +117,4 @@ def _difference(found: Record, wanted: Record) -> str:
     name = names[0]
     others = len(set(names)) - 1
     more = f" and {others} more" if others else ""
-    return f"{name} was {found.get(name)} and is {wanted.get(name)}{more}"
+    return f"{name} was {shown(found.get(name))} and is {shown(wanted.get(name))}{more}"

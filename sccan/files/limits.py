@@ -22,7 +22,7 @@ LIMITS: dict[str, float] = {
     "PICKLE_GB": 16,  # a pickle, and what its arrays come to
     "WEIGHTS_GB": 16,  # a file of weights, unpacked
     "UNPACKED_GB": 400,  # everything that an archive holds
-    "RATIO": 200,  # unpacked bytes for each byte of an archive
+    "RATIO": 100,  # unpacked bytes for each byte of a compressed file that is not small
     "MEMBERS": 5_000_000,  # files in an archive
 }
 """Name -> bound, in the unit at the end of the name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import stat
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def as_text(content: bytes, source: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{source}, line {line}: not UTF-8 text; save it as such") from error
     if len(content) > limit("LINE_MB"):
-        longest = max(map(len, text.splitlines()), default=0)
+        longest = max(map(len, text.split("\n")))
         check_size(f"{source}: a line", longest, "LINE_MB")
     return text
 
@@ -87,6 +88,18 @@ def read_lines(path: str | Path, what: str, bound: str = "TEXT_MB") -> Iterator[
 
     Raises InputError: see `read_text`.
     """
-    for number, line in enumerate(read_text(path, what, bound).splitlines(), 1):
+    for number, line in enumerate(read_text(path, what, bound).split("\n"), 1):
         if line.strip():
             yield number, line.strip()
+
+
+def csv_rows(path: str | Path, what: str) -> list[list[str]]:
+    """The rows of a table with commas, the space around every cell cut off.
+
+    Raises InputError: see `read_text`; it is no such table.
+    """
+    text = read_text(path, what)
+    try:
+        return [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    except csv.Error as error:
+        raise InputError(f"{what} {path} is no table with commas: {error}") from error

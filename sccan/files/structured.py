@@ -62,7 +62,8 @@ def parse_json(content: bytes | str, kind: type[T] | Any, source: str, *, nan: b
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise InputError(f"{source}: no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
+        line = f"line {error.lineno}, " if "\n" in text else ""
+        raise InputError(f"{source}: no JSON at {line}column {error.colno}: {error.msg}") from error
     except UnicodeEncodeError as error:
         raise InputError(f"{source}: text with half a character (a lone surrogate); write it anew") from error
     except (ValueError, RecursionError) as error:

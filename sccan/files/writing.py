@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,16 @@ ADVICE = {
     errno.EEXIST: "a part of the path is a file; choose another folder",
     errno.EISDIR: "the path is a folder; choose a file name",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EFBIG: "files may not grow so large here; raise that limit (ulimit -f) or choose another disk",
+    errno.ELOOP: "a link of the path leads back to itself; choose another folder",
+    errno.EMFILE: "too many files are open; raise that limit (ulimit -n)",
+    errno.EIO: "the disk fails; choose another one",
+    errno.ENOLCK: "the disk keeps no locks; choose another one",
 }
+UNNAMED = ("requested and", "encoder error")
+"""Parts of what numpy and Pillow say of a disk that took a part of the content; they name no reason."""
+PARTIAL = re.compile(r"\..+\.sccan-[0-9a-f]{8}\.partial")
+"""Names of files that a killed process of ours leaves: never a final name, and nobody else's."""
 
 
 @contextlib.contextmanager
@@ -39,7 +49,7 @@ def written_beside(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     beside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.partial")
+        beside = path.with_name(f".{_cut(path.name, 200)}.sccan-{secrets.token_hex(4)}.partial")
         beside.touch(exist_ok=False)
         yield beside
         if durable:
@@ -48,12 +58,38 @@ def written_beside(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
         if durable:
             _flush(path.parent)
     except OSError as error:
-        if error.errno not in ADVICE:
+        if error.errno == errno.ENOENT and not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: its folder was removed meanwhile; start again") from error
+        if error.errno not in ADVICE and not any(part in str(error) for part in UNNAMED):
             raise
-        raise InputError(f"cannot write {path}: {error.strerror}; {ADVICE[error.errno]}") from error
+        raise InputError(_cannot_write(path, error)) from error
     finally:
         if beside is not None:
-            beside.unlink(missing_ok=True)  # gone after a rename, left over after an error
+            with contextlib.suppress(OSError):  # it would hide what went wrong
+                beside.unlink(missing_ok=True)  # gone after a rename, left over after an error
+
+
+def told(error: OSError) -> str:
+    """What to say of a disk that is full, read-only or otherwise unfit; empty where that is not the fault."""
+    return _cannot_write(error.filename or "a file", error) if error.errno in ADVICE else ""
+
+
+def remove_partial(folder: Path) -> None:
+    """Removes what killed processes of ours left of files they were writing, in a folder and below it."""
+    for left in folder.rglob(".*.partial"):
+        if PARTIAL.fullmatch(left.name) and left.is_file() and not left.is_symlink():
+            left.unlink(missing_ok=True)
+
+
+def _cannot_write(path: str | Path, error: OSError) -> str:
+    if error.errno is None:
+        return f"cannot write {path}: {error}; free some disk space or choose another folder"
+    return f"cannot write {path}: {error.strerror}; {ADVICE[error.errno]}"
+
+
+def _cut(name: str, longest: int) -> str:
+    """The beginning of a name, of at most so many bytes."""
+    return os.fsencode(name)[:longest].decode("utf-8", "ignore")
 
 
 def write_bytes_atomically(path: str | Path, content: bytes) -> Path:
@@ -65,7 +101,7 @@ def write_bytes_atomically(path: str | Path, content: bytes) -> Path:
 
 def write_text_atomically(path: str | Path, text: str) -> Path:
     """Writes UTF-8 text with Unix line ends to `path`, whole or not at all; see `written_beside`."""
-    return write_bytes_atomically(path, text.encode("utf-8"))
+    return write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))  # names need not be UTF-8
 
 
 def write_json(path: str | Path, value: Any) -> Path:

@@ -7,7 +7,6 @@ downloaded checkpoint.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,10 @@ import torch
 from torch import Tensor
 
 from sccan.errors import InputError
+from sccan.files.arrays import read_arrays
+from sccan.files.formats import ReferenceCase
+from sccan.files.reading import read_bytes
+from sccan.files.structured import as_kind, read_json, shown
 from sccan.reference import fill
 
 Runner = Callable[["Case"], dict[str, Any]]
@@ -95,8 +98,10 @@ class Case:
         if self.data.get("outputs"):
             if not npz.is_file():
                 raise InputError(f"{self.path} names outputs but {npz.name} is missing beside it; copy both files")
-            with np.load(npz, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            arrays = read_arrays(npz)
+            missing = next((name for name in self.data["outputs"] if name not in arrays), None)
+            if missing is not None:
+                raise InputError(f"{npz} lacks the output {missing} of {self.path.name}; copy both files again")
         for name, output in self.data.get("outputs", {}).items():
             yield name, arrays[name], output["tolerance"], output.get("slice")
         for name, value in self.data.get("values", {}).items():
@@ -108,14 +113,12 @@ def read_case(path: Path, device: str = "cpu") -> Case:
 
     Raises InputError: not a JSON object of the known schema.
     """
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a reference case: {error}") from error
-    if not isinstance(data, dict) or "system" not in data:
+    data: dict[str, Any] = read_json(path, dict[str, Any], "reference case", nan=True)
+    if "system" not in data:
         raise InputError(f"{path} is no reference case: it names no system")
     if data.get("schema") != SCHEMA:
-        raise InputError(f"{path} has schema {data.get('schema')!r}, but schema {SCHEMA} is known")
+        raise InputError(f"{path} has schema {shown(data.get('schema'))}, but schema {SCHEMA} is known")
+    as_kind(data, ReferenceCase, f"reference case {path}")
     return Case(path, data, device)
 
 
@@ -129,7 +132,7 @@ def find_cases(paths: list[Path]) -> list[Path]:
         if not path.exists():
             raise InputError(f"{path} does not exist; give case files or folders that hold them")
         found += sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    return [p for p in found if '"system"' in p.read_text()]
+    return [p for p in found if b'"system"' in read_bytes(p, "reference case")]
 
 
 def build_input(name: str, recipe: dict[str, Any], other: Callable[[str], np.ndarray]) -> np.ndarray:

@@ -1,12 +1,13 @@
 """A test and a training run as sections of an HTML page."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sccan.errors import InputError
+from sccan.files.reading import read_lines
+from sccan.files.structured import parse_json
 from sccan.report.charts import Bar, Curve, bar_chart, line_chart, thinned
 from sccan.report.page import Block, Chart, Headline, Paragraph, Section, Settings, TableBlock
 from sccan.report.results import Result, shown_facts
@@ -79,16 +80,14 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 
     Raises InputError: another line is not JSON.
     """
-    entries = []
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
+    entries: list[dict[str, Any]] = []
+    lines = list(read_lines(path, "log"))
+    for number, line in lines:
         try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines) - 1:
-                raise InputError(
-                    f"line {number + 1} of {path} is not JSON; expected one JSON object per line"
-                ) from error
+            entries.append(parse_json(line, dict[str, Any], f"log {path}, line {number}", nan=True))
+        except InputError:
+            if number < lines[-1][0]:
+                raise
     return entries
 
 

@@ -157,7 +157,7 @@ class Result:
         fb_iou: likewise.
         selection: how the checkpoint was chosen, in words: "mIoU on base-class episodes".
         checkpoint: file name of the weights.
-        checkpoint_digest: hash of that file.
+        checkpoint_digest: hash of its weights.
         code_revision: of the source, with a mark if it had uncommitted changes.
         baselines: trivial baselines on the same episodes.
         parts: what parts of the method say on their own, on the same episodes.

@@ -1,6 +1,5 @@
 """A training of SCCAN that is killed resumes to the bits it would have reached; folders are guarded."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import torch
 
 from sccan.commands import train
 from sccan.engine.checkpoint import read_state
-from sccan.engine.run import LOCK
+from sccan.files.alone import alone_in
 from tests.commands.conftest import Tiny
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,9 +73,10 @@ def _same(one: object, two: object) -> bool:
 
 
 def test_a_folder_in_use_is_refused(tiny: Tiny, refusal) -> None:
-    with (tiny.run / LOCK).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert f"{tiny.run} is in use by another run" in refusal(train.main, ["--resume", *tiny.argv()])
+    with alone_in(tiny.run):
+        assert f"another run uses {tiny.run} now (process {os.getpid()})" in refusal(
+            train.main, ["--resume", *tiny.argv()]
+        )
 
 
 def test_a_changed_setting_is_named_when_a_run_is_resumed(tiny: Tiny, refusal) -> None:

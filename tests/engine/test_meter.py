@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sccan.engine.meter import LossMeter
+from sccan.engine.training_state import Meter
 from sccan.errors import InputError
 from tests.engine.toy import cpu
 
@@ -28,7 +29,7 @@ def test_a_state_goes_on_with_the_sums() -> None:
     first, second = LossMeter(), LossMeter()
     first.add(losses(1.0))
     first.read(cpu(), 1)
-    second.load_state(first.state())
+    second.load_state(Meter(**first.state()))
     second.add(losses(3.0))
     second.read(cpu(), 2)
     assert second.means()["total"] == 2.0

@@ -35,7 +35,7 @@ def test_a_new_run_records_settings_and_machine(tmp_path: Path) -> None:
 
 
 def test_a_second_run_into_a_folder_in_use_names_folder_and_process(tmp_path: Path) -> None:
-    line = rf"{tmp_path} is in use by another run \(process {os.getpid()}\)"
+    line = rf"another run uses {tmp_path} now \(process {os.getpid()}\)"
     with opened(tmp_path):
         for options in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(InputError, match=line):
@@ -59,9 +59,9 @@ def test_overwriting_removes_the_run_and_nothing_else(tmp_path: Path) -> None:
         run.save_state({"step": 1})
         run.save_best({"w": torch.zeros(1)}, {})
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / ".last.pt.0123abcd.partial").write_text("half")
+    (tmp_path / ".last.pt.sccan-0123abcd.partial").write_text("half")
     opened(tmp_path, overwrite=True).close()
-    assert content(tmp_path) == {".lock", "config.yaml", "environment.json", "settings.json", "notes.txt"}
+    assert content(tmp_path) == {"config.yaml", "environment.json", "settings.json", "notes.txt"}
     assert len(json.loads((tmp_path / "environment.json").read_text())) == 1
 
 
@@ -98,7 +98,7 @@ def test_a_full_disk_is_refused_before_anything_is_made(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(InputError, match="as a run folder"):
+    with pytest.raises(InputError, match="cannot use the folder"):
         opened(tmp_path / "run" / "inner")
 
 

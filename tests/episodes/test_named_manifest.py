@@ -65,12 +65,12 @@ def test_differences_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("not json", "line 3: no JSON object; the file is damaged"),
-        ("[1]", "line 3: no JSON object; the file is damaged"),
-        ('{"number": 1, "classes": [2], "support": [["a"]]}', "line 3: no episode ('query'); the file is damaged"),
+        ("not json", "line 3: no JSON at column 1"),
+        ("[1]", "line 3: expected an object, found [1]"),
+        ('{"number": 1, "classes": [2], "support": [["a"]]}', "line 3: missing required field 'query'"),
         (
             '{"number": "x", "classes": [2], "support": [["a"]], "query": [["b"]]}',
-            "line 3: no episode (invalid literal",
+            "line 3: number: expected a whole number, found 'x'",
         ),
     ],
 )

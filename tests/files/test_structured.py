@@ -78,7 +78,7 @@ def test_whatever_does_not_fit_is_one_line(value: Any) -> None:
         (f'{{"rows": {"1" * 5000}}}', "x: a number of thousands of digits"),
         ("[" * 100_000, "nesting of lists and objects has 1e+05, but 64 are the most"),
         ('{"a": "\\ud800"}', "lone surrogate"),
-        ("", "x: no JSON at line 1"),
+        ("", "x: no JSON at column 1"),
     ],
 )
 def test_the_line_names_place_found_and_expected(text: str, expected: str) -> None:

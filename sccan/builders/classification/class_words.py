@@ -25,6 +25,7 @@ from sccan.classification.words.classes import (
 )
 from sccan.classification.words.vectors import Vocabulary, read_words, stand_in_words
 from sccan.errors import InputError
+from sccan.files.reading import read_lines
 
 WORDS_OF: Mapping[str, Callable[[str], list[str]]] = {
     "mini": mini_words,
@@ -150,10 +151,7 @@ def spoken_names(cfg: CfgNode, names: Sequence[str]) -> list[str]:
 
 def _from_table(names: Sequence[str], table: str) -> list[str]:
     """The last column of a file whose first column is the class."""
-    try:
-        rows = [line.split() for line in Path(table).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"METHOD.TASNET.NAMES {table} cannot be read: {error}") from error
+    rows = [line.split() for _, line in read_lines(Path(table), "METHOD.TASNET.NAMES")]
     known = {row[0]: row[-1] for row in rows}
     missing = [name for name in names if name not in known]
     if missing:

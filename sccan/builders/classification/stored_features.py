@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from yacs.config import CfgNode
 
 from sccan.backbones.weights import weights_digest
@@ -29,7 +28,7 @@ from sccan.engine.evaluate import encode_all
 from sccan.engine.progress import Progress
 from sccan.episodes.episode import EpisodeSpec
 from sccan.errors import InputError
-from sccan.files.writing import written_beside
+from sccan.files.arrays import array_written
 from sccan.method import Method
 
 CHUNK = 4096
@@ -97,10 +96,9 @@ def extract_features(
     source = ClassificationSource(pictures, [], transform)
     channels = method.backbone.stage(method.stage).channels
     with (
-        written_beside(features_path(folder, split)) as beside,
+        array_written(features_path(folder, split), "float32", (len(pictures), channels)) as table,
         Progress(len(pictures), f"features of {split}", unit="picture", shown=runtime.is_main) as bar,
     ):
-        table = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float32, shape=(len(pictures), channels))
         for first in range(0, len(pictures), CHUNK):
             numbers = range(first, min(first + CHUNK, len(pictures)))
             found = encode_all(
@@ -112,10 +110,8 @@ def extract_features(
                 workers=cfg.DATA.WORKERS,
             )
             for number in numbers:
-                table[number] = found[number].maps[method.stage].flatten().cpu().numpy()
+                table.add(found[number].maps[method.stage].flatten().cpu().numpy())
             bar.advance(len(numbers))
-        table.flush()
-        del table
         index_path(folder, split).unlink(missing_ok=True)
     describe_features(folder, split, wanted, method.stage, (transform.size[0], transform.size[1]))
     return f"{split}: the features of {len(pictures)} pictures are in {folder}"

@@ -10,7 +10,6 @@ Letters: B episodes, n pictures, S pictures of one episode, C channels.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,14 @@ from sccan.classification.data.splits.pictures import Pictures
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.plan import EpisodePlan
 from sccan.errors import InputError
+from sccan.files.arrays import read_array
+from sccan.files.formats import StoredFeaturesIndex
+from sccan.files.structured import as_kind, read_json, shown
 from sccan.files.writing import write_json
 
 FORMAT = "sccan-features-1"
+BLOCK = 4096
+"""Rows that are looked at together."""
 SAMPLED = 64
 """Pictures whose content goes into the fingerprint of a data set, spread evenly."""
 
@@ -164,20 +168,24 @@ def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int
 
     Raises InputError: they are broken, or belong to another backbone, data set or preprocessing (the line names both).
     """
-    try:
-        found = json.loads(index_path(folder, split).read_text(encoding="utf-8"))
-        table = np.load(features_path(folder, split), mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no features of the split {split} ({error}); {advice}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT or table.ndim != 2 or table.dtype != np.float32:
+    index = index_path(folder, split)
+    if not has_features(folder, split):
+        raise InputError(f"{folder} holds no features of the split {split}; {advice}")
+    found: dict[str, Any] = read_json(index, dict[str, Any], "index of features")
+    if found.get("format") != FORMAT:
         raise InputError(f"{folder} holds no features of the form {FORMAT}; {advice}")
+    described: StoredFeaturesIndex = as_kind(found, StoredFeaturesIndex, str(index))
+    table = read_array(features_path(folder, split), mapped=True, dtype="float32", ndim=2)
     named = (("backbone", wanted.backbone), ("data set", wanted.data), ("preprocessing", dict(wanted.picture)))
     for key, (title, want) in zip(("backbone", "data", "picture"), named, strict=True):
         if found[key] != want:
-            raise InputError(f"{folder} holds features of {title} {found[key]}, but {title} {want} is wanted; {advice}")
+            raise InputError(
+                f"{folder} holds features of {title} {shown(found[key])}, but {title} {want} is wanted; {advice}"
+            )
     if len(table) != n_pictures:
         raise InputError(
             f"{folder} holds {len(table)} features of the split {split}, but it has {n_pictures}; {advice}"
         )
-    height, width = found["image_size"]
-    return StoredFeatures(table, found["stage"], (height, width))
+    if not all(np.isfinite(table[first : first + BLOCK]).all() for first in range(0, len(table), BLOCK)):
+        raise InputError(f"{features_path(folder, split)} holds numbers that are not finite; {advice}")
+    return StoredFeatures(table, described.stage, described.image_size)

@@ -9,7 +9,6 @@ Letters: M words, D numbers per word.
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,10 @@ import numpy as np
 from tqdm import tqdm
 
 from sccan.errors import InputError
+from sccan.files.arrays import array_written, read_array
+from sccan.files.formats import WordsIndex
+from sccan.files.reading import read_lines
+from sccan.files.structured import as_kind, read_json, shown
 from sccan.files.writing import write_json, written_beside
 
 FORMAT = "sccan-words-1"
@@ -91,13 +94,10 @@ def write_words(path: Path, folder: Path, wanted: Collection[str] | None = None)
         return write_table(folder, found.vectors, found.origin)
     source = _TextFile(path)
     words: list[str] = []
-    with written_beside(folder / TABLE) as beside:
-        table = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float32, shape=(source.lines(), source.size))
+    with array_written(folder / TABLE, "float32", (source.lines(), source.size)) as table:
         for first, block in source.blocks():
-            table[len(words) : len(words) + len(block)] = _table([numbers for _, numbers in block], source, first)
+            table.add(_table([numbers for _, numbers in block], source, first))
             words += [word.decode() for word, _ in block]
-        table.flush()
-        del table
         (folder / INDEX).unlink(missing_ok=True)
     _write_index(folder, words, source.origin)
     return len(words)
@@ -131,9 +131,9 @@ def read_class_attributes(tree: Path) -> Vocabulary:
     """
     names_file, numbers_file = tree / "classes.txt", tree / "attributes" / "class_attribute_labels_continuous.txt"
     try:
-        names = [line.split()[-1] for line in names_file.read_text().splitlines() if line.strip()]
-        rows = [line.split() for line in numbers_file.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        names = [line.split()[-1] for _, line in read_lines(names_file, "names of classes")]
+        rows = [line.split() for _, line in read_lines(numbers_file, "attributes of classes")]
+    except InputError as error:
         raise InputError(f"{tree} is no tree of CUB-200-2011: {error}; give the folder CUB_200_2011") from error
     if len(names) != len(rows) or len({len(row) for row in rows}) != 1:
         raise InputError(
@@ -225,22 +225,25 @@ class _TextFile:
 
 
 def _read_folder(folder: Path, wanted: Collection[str]) -> Vocabulary:
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        table = np.load(folder / TABLE, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    path = folder / INDEX
+    if not path.is_file():
         raise InputError(
-            f"{folder} holds no word vectors ({error}); make them with tools/prepare_words.py, or give a text file"
-        ) from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
+            f"{folder} holds no word vectors ({INDEX}); make them with tools/prepare_words.py, or give a text file"
+        )
+    index: dict[str, Any] = read_json(path, dict[str, Any], "words")
+    if index.get("format") != FORMAT:
         raise InputError(f"{folder} holds no word vectors of the form {FORMAT}; make them again")
-    if table.shape != (len(index["words"]), index["origin"]["size"]):
+    described: WordsIndex = as_kind(index, WordsIndex, str(path))
+    table = read_array(folder / TABLE, mapped=True, dtype="float32", ndim=2)
+    if table.shape != (len(described.words), described.origin.size):
         raise InputError(f"{folder} holds other vectors than {INDEX} says; make them again")
     keep = set(wanted)
     found: dict[str, np.ndarray] = {}
     for row, word in enumerate(index["words"]):
         if word in keep and word not in found:
             found[word] = table[row].astype(np.float64)
+            if not np.isfinite(found[word]).all():
+                raise InputError(f"{folder / TABLE}: the vector of {shown(word)} is not finite; make it again")
     return Vocabulary(found, table.shape[1], index["origin"])
 
 

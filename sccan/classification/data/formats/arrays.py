@@ -6,7 +6,6 @@ Letters: n pictures, h w picture size.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sccan.classification.data.formats.pickles import as_text, read_pickle, text
 from sccan.classification.data.splits.class_lists import cifar100_names, class_list, name_classes
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures, decode_picture
 from sccan.errors import InputError
+from sccan.files.arrays import read_arrays
 
 Splits = dict[str, Pictures]
 
@@ -100,8 +100,13 @@ def read_cifar_archive(root: Path, list_name: str) -> Splits:
             raise InputError(
                 f"{root / name} holds {', '.join(sorted(content))}; expected data and fine_labels of CIFAR-100"
             )
-        images.append(np.asarray(content["data"]).reshape(-1, 3, GRID_SIDE, GRID_SIDE).transpose(0, 2, 3, 1))
-        labels.append(np.asarray(content["fine_labels"], dtype=np.int64))
+        rows = _images(content["data"], root / name)
+        if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != 3 * GRID_SIDE**2:
+            raise InputError(f"{root / name}: pictures are {rows.dtype} {list(rows.shape)}, expected uint8 [n, 3072]")
+        images.append(rows.reshape(-1, 3, GRID_SIDE, GRID_SIDE).transpose(0, 2, 3, 1))
+        labels.append(_whole(content["fine_labels"], root / name))
+        if len(labels[-1]) != len(images[-1]):
+            raise InputError(f"{root / name}: {len(images[-1])} pictures but {len(labels[-1])} labels; fetch it again")
     pictures, fine = np.concatenate(images), np.concatenate(labels)
     splits: Splits = {}
     for split, listed in class_list(list_name).items():
@@ -159,7 +164,7 @@ def _from_file(path: Path, split: str, list_name: str, *, swap: bool) -> Picture
     if {"image_data", "class_dict"} <= set(content):
         return _from_ren_cache(content, path)
     if {"data", "labels"} <= set(content):
-        labels, numbers = _dense(content["labels"])
+        labels, numbers = _dense(content["labels"], path)
         names = _cifar_names(numbers, list_name, split)
         return ArrayPictures(
             _images(content["data"], path),
@@ -176,11 +181,17 @@ def _from_file(path: Path, split: str, list_name: str, *, swap: bool) -> Picture
 
 def _from_ren_cache(content: Mapping[str, Any], path: Path) -> Pictures:
     """Ren's cache of miniImageNet: one array, and the rows of every WordNet id."""
-    rows = {as_text(name): np.asarray(listed, dtype=np.int64) for name, listed in content["class_dict"].items()}
+    if not isinstance(content["class_dict"], dict):
+        raise InputError(f"{path}: class_dict is a {type(content['class_dict']).__name__}; expected rows by class")
+    rows = {as_text(name): _whole(listed, path) for name, listed in content["class_dict"].items()}
     names = sorted(rows)
     images = _images(content["image_data"], path)
     labels = np.full(len(images), -1)
     for label, name in enumerate(names):
+        if rows[name].max(initial=0) >= len(images):
+            raise InputError(f"{path}: {name} names row {rows[name].max()} of {len(images)} pictures; fetch it again")
+        if (labels[rows[name]] >= 0).any() or len(np.unique(rows[name])) < len(rows[name]):
+            raise InputError(f"{path}: a picture of {name} is named twice; every picture has one class")
         labels[rows[name]] = label
     if (labels < 0).any():
         raise InputError(f"{path}: {int((labels < 0).sum())} pictures belong to no class of class_dict; fetch it again")
@@ -190,10 +201,7 @@ def _from_ren_cache(content: Mapping[str, Any], path: Path) -> Pictures:
 def _from_png_list(content: list[Any], path: Path, split: str) -> Pictures:
     """Ren's tieredImageNet: a list of PNG files, each an array of bytes; they decode to red, green, blue."""
     labels, names = _labels_beside(path, split)
-    parts = [
-        np.frombuffer(item, np.uint8) if isinstance(item, bytes) else np.asarray(item, np.uint8).ravel()
-        for item in content
-    ]
+    parts = [_file_bytes(item, path) for item in content]
     offsets = np.cumsum([0, *(len(part) for part in parts)])
     return EncodedPictures(
         np.concatenate(parts) if parts else np.zeros(0, np.uint8),
@@ -205,6 +213,14 @@ def _from_png_list(content: list[Any], path: Path, split: str) -> Pictures:
     )
 
 
+def _file_bytes(item: Any, path: Path) -> np.ndarray:
+    if isinstance(item, bytes):
+        return np.frombuffer(item, np.uint8)
+    if not isinstance(item, np.ndarray) or item.dtype != np.uint8:
+        raise InputError(f"{path} holds a {type(item).__name__} where the bytes of a picture are expected")
+    return item.ravel()
+
+
 def _labels_beside(path: Path, split: str) -> tuple[np.ndarray, list[str]]:
     """Labels of tieredImageNet from ``SPLIT_labels.pkl``: Ren's ``label_specific`` or MetaOptNet's ``labels``."""
     beside = path.with_name(f"{split}_labels.pkl")
@@ -212,26 +228,23 @@ def _labels_beside(path: Path, split: str) -> tuple[np.ndarray, list[str]]:
     key = next((key for key in ("label_specific", "labels") if key in content), None)
     if key is None:
         raise InputError(f"{beside} holds {', '.join(sorted(content))}; expected label_specific or labels")
-    labels, numbers = _dense(content[key])
+    labels, numbers = _dense(content[key], beside)
     words = content.get("label_specific_str")
-    return labels, [] if words is None else [as_text(words[number]) for number in numbers]
+    if words is None:
+        return labels, []
+    if not isinstance(words, list | tuple | np.ndarray) or len(words) <= max(numbers, default=0):
+        raise InputError(f"{beside}: label_specific_str has no name for the label {max(numbers)}; fetch it again")
+    return labels, [as_text(words[number]) for number in numbers]
 
 
 def _from_npz(path: Path, split: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Pictures, labels, names of tieredImageNet (``images``, labels beside) or TasNet (``features``, ``targets``)."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if {"features", "targets"} <= set(stored.files):
-                return stored["features"], _dense(stored["targets"])[0], []
-            if "images" not in stored.files:
-                raise InputError(
-                    f"{path} holds {', '.join(stored.files)}; expected the array images, or features and targets"
-                )
-            return stored["images"], *_labels_beside(path, split)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as npz ({error}); it may be cut short, fetch it again") from error
+    stored = read_arrays(path, ("features", "targets", "images"))
+    if {"features", "targets"} <= set(stored):
+        return stored["features"], _dense(stored["targets"], path)[0], []
+    if "images" not in stored:
+        raise InputError(f"{path} holds other arrays; expected the array images, or features and targets")
+    return stored["images"], *_labels_beside(path, split)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -247,9 +260,26 @@ def _images(value: Any, path: Path) -> np.ndarray:
     return value
 
 
-def _dense(labels: Any) -> tuple[np.ndarray, list[int]]:
+def _whole(labels: Any, path: Path) -> np.ndarray:
+    """Labels or rows as int64 [n].
+
+    Raises InputError: they are no list of whole numbers from 0.
+    """
+    try:
+        found = np.asarray(labels)
+    except ValueError as error:
+        raise InputError(f"{path}: labels are lists of several lengths; expected a number for every picture") from error
+    if found.ndim != 1 or (found.dtype.kind not in "iuf" and found.size):
+        raise InputError(f"{path}: labels are {found.dtype} {list(found.shape)}; expected whole numbers, one a picture")
+    unfit = found[~((found >= 0) & (found < 1 << 31) & (found == np.floor(found)))]
+    if len(unfit):
+        raise InputError(f"{path}: a label is {unfit[0]}; expected whole numbers from 0")
+    return found.astype(np.int64)
+
+
+def _dense(labels: Any, path: Path) -> tuple[np.ndarray, list[int]]:
     """Labels counted from 0 without gaps, and the number that each stands for."""
-    numbers, dense = np.unique(np.asarray(labels, dtype=np.int64), return_inverse=True)
+    numbers, dense = np.unique(_whole(labels, path), return_inverse=True)
     return dense.reshape(-1), numbers.tolist()
 
 

@@ -14,7 +14,6 @@ Letters: n pictures, h w picture size.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,9 @@ from tqdm import tqdm
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures, decode_picture
 from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.errors import InputError
+from sccan.files.arrays import array_written, read_array
+from sccan.files.formats import PreparedPictures
+from sccan.files.structured import as_kind, read_json
 from sccan.files.writing import write_json, written_beside
 
 FORMAT = "sccan-pictures-1"
@@ -81,14 +83,12 @@ def read_index(folder: Path) -> dict[str, Any]:
     Raises InputError: it is no index of this layout, or a file it names is missing or of another size.
     """
     path = folder / INDEX
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}; prepare the data again") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
+    index: dict[str, Any] = read_json(path, dict[str, Any], "index")
+    if index.get("format") != FORMAT:
         raise InputError(f"{path} is no index of the layout {FORMAT}; prepare the data again")
-    for split in index["splits"].values():
-        for name, size in split["files"].items():
+    described: PreparedPictures = as_kind(index, PreparedPictures, str(path))
+    for split in described.splits.values():
+        for name, size in split.files.items():
             found = (folder / name).stat().st_size if (folder / name).is_file() else None
             if found != size:
                 what = "is missing" if found is None else f"has {found} bytes instead of {size}"
@@ -106,21 +106,15 @@ def read_prepared(folder: Path) -> dict[str, Pictures]:
 
 
 def _open(folder: Path, split: str, described: Mapping[str, Any]) -> Pictures:
-    labels, title = _load(folder / f"{split}.labels.npy", mapped=False), f"{folder} ({split})"
+    labels, title = read_array(folder / f"{split}.labels.npy", dtype="int64", ndim=1), f"{folder} ({split})"
     classes, named = described["classes"], described["named"]
     if f"{split}.images.npy" in described["files"]:
-        return ArrayPictures(_load(folder / f"{split}.images.npy"), labels, classes, title=title, named=named)
-    names = json.loads((folder / f"{split}.names.json").read_text(encoding="utf-8"))
-    content = _load(folder / f"{split}.bytes.npy")
-    offsets = _load(folder / f"{split}.offsets.npy", mapped=False)
+        images = read_array(folder / f"{split}.images.npy", mapped=True, dtype="uint8", ndim=4)
+        return ArrayPictures(images, labels, classes, title=title, named=named)
+    names: list[str] = read_json(folder / f"{split}.names.json", list[str], "names of pictures")
+    content = read_array(folder / f"{split}.bytes.npy", mapped=True, dtype="uint8", ndim=1)
+    offsets = read_array(folder / f"{split}.offsets.npy", dtype="int64", ndim=1)
     return EncodedPictures(content, offsets, labels, classes, title=title, names=names, named=named)
-
-
-def _load(path: Path, *, mapped: bool = True) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); prepare the data again") from error
 
 
 def _write_split(
@@ -142,14 +136,11 @@ def _write_array(
 ) -> list[Path]:
     path = folder / f"{split}.images.npy"
     size = resize.size if resize is not None else pictures.read(0).shape[:2]
-    with written_beside(path) as beside:
-        array = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=(len(pictures), *size, 3))
+    with array_written(path, "uint8", (len(pictures), *size, 3)) as array:
         for number in tqdm(range(len(pictures)), desc=split, unit=" pictures", disable=None):
             picture = pictures.read(number)
             sizes.add(picture.shape[:2])
-            array[number] = picture if resize is None else resize.pixels(picture)
-        array.flush()
-        del array
+            array.add(picture if resize is None else resize.pixels(picture))
     return [path]
 
 
@@ -161,12 +152,9 @@ def _write_encoded(folder: Path, split: str, pictures: Pictures, sizes: set[tupl
         sizes.add(decode_picture(data, f"picture {pictures.names[number]} of {pictures.title}").shape[:2])
         lengths.append(len(data))
     offsets = np.cumsum([0, *lengths])
-    with written_beside(path) as beside:
-        array = np.lib.format.open_memmap(beside, mode="w+", dtype=np.uint8, shape=(int(offsets[-1]),))
+    with array_written(path, "uint8", (int(offsets[-1]),)) as array:
         for number in tqdm(range(len(pictures)), desc=f"{split}: writing", unit=" pictures", disable=None):
-            array[offsets[number] : offsets[number + 1]] = np.frombuffer(_encoded(pictures, number), np.uint8)
-        array.flush()
-        del array
+            array.add(np.frombuffer(_encoded(pictures, number), np.uint8))
     return [path, _save(folder / f"{split}.offsets.npy", offsets)]
 
 

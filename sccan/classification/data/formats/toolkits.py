@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
-import pickle
+import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +18,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sccan.classification.data.formats.pickles import as_text, read_pickle
+from sccan.classification.data.formats.pickles import FAULTS, as_text, read_pickle
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures
 from sccan.errors import InputError
+from sccan.files.reading import regular_file
+from sccan.files.sizes import check_unpacked, check_zip
+from sccan.files.structured import read_json, shown
 
 Splits = dict[str, Pictures]
 
@@ -66,14 +68,19 @@ def _hdf5_arrays(path: Path) -> tuple[list[str], list[np.ndarray]]:
         raise InputError(
             f"{path} needs the package h5py, which is not installed; add it with pip install 'sccan[hdf5]'"
         ) from error
+    regular_file(path, "hdf5 file")
     try:
         with h5py.File(path, "r") as stored:
-            if "datasets" not in stored:
-                raise InputError(f"{path} holds {', '.join(stored) or 'nothing'}; expected the group datasets")
+            group = stored.get("datasets", getlink=True)
+            if not isinstance(group, h5py.HardLink) or not isinstance(stored["datasets"], h5py.Group):
+                raise InputError(f"{path} holds {shown(', '.join(stored) or 'nothing')}; expected the group datasets")
             names = sorted(stored["datasets"])
-            arrays = [stored["datasets"][name][()] for name in names]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as hdf5 ({error}); it may be cut short, fetch it again") from error
+            arrays = [_hdf5_array(h5py, stored["datasets"], name, path) for name in names]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} cannot be read as hdf5 ({reason}); it may be cut short, fetch it again") from error
     for name, array in zip(names, arrays, strict=True):
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:] != arrays[0].shape[1:]:
             found = f"{array.dtype} {list(array.shape)}"
@@ -83,23 +90,41 @@ def _hdf5_arrays(path: Path) -> tuple[list[str], list[np.ndarray]]:
     return names, arrays
 
 
+def _hdf5_array(h5py: Any, group: Any, name: str, path: Path) -> np.ndarray:
+    """One class's pictures; nothing is read from another file, and nothing that is larger than its file tells.
+
+    Raises InputError: it is a link, lies in another file, or stands for far more than is stored.
+    """
+    place = f"{path}: datasets/{name}"
+    data = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(data, h5py.Dataset):
+        raise InputError(f"{place} is a link or a group; expected an array of pictures in this file")
+    if data.external or data.is_virtual:
+        raise InputError(f"{place} takes its content from another file, which is not read; copy it into this one")
+    check_unpacked(place, math.prod(data.shape or (0,)) * data.dtype.itemsize, data.id.get_storage_size(), "ARRAY_GB")
+    if data.dtype != np.uint8 or data.ndim != 4:
+        raise InputError(f"{place}: {data.dtype} {list(data.shape or ())}, expected uint8 [n, height, width, 3]")
+    return data[()]
+
+
 def _check_names(names: Sequence[str], listed: Path) -> None:
     if not listed.is_file():
         return
-    try:
-        wanted = json.loads(listed.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{listed} cannot be read as JSON: {error}") from error
-    if not isinstance(wanted, list) or sorted(map(str, wanted)) != sorted(names):
+    wanted: list[str] = read_json(listed, list[str], "list of classes")
+    if sorted(wanted) != sorted(names):
         raise InputError(f"{listed} names other classes than the hdf5 file beside it; fetch both again")
 
 
 def _memory_file(path: Path) -> Any:
+    regular_file(path, "memory file")
     if not zipfile.is_zipfile(path):
         return read_pickle(path)
     try:
+        check_zip(path, "memory file", "PICKLE_GB")
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+    except (*FAULTS, RuntimeError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
         reason = " ".join(str(error).split())[:120]
         raise InputError(
             f"{path} is no file of tensors and plain containers alone ({reason} ...); nothing else is opened"
@@ -110,8 +135,12 @@ def _from_memory(content: Any, path: Path) -> Pictures:
     if not isinstance(content, list | tuple) or len(content) != 3 or not isinstance(content[2], dict):
         raise InputError(f"{path} does not hold a list of pictures, a list of labels and the labels of class names")
     images, labels = ([_array(item) for item in part] if isinstance(part, list) else part for part in content[:2])
-    names = {int(label): as_text(name) for name, label in content[2].items()}
-    numbers = [int(label) for label in labels]
+    names = {whole_label(label, path): as_text(name) for name, label in content[2].items()}
+    numbers = [whole_label(label, path) for label in labels] if isinstance(labels, list | np.ndarray) else []
+    if not isinstance(images, list | np.ndarray) or len(images) != len(numbers):
+        raise InputError(f"{path} has {len(numbers)} labels for its pictures; expected one for each")
+    if len(names) < len(content[2]):
+        raise InputError(f"{path}: two class names have the same label; fetch it again")
     if not set(numbers) <= set(names):
         raise InputError(f"{path}: label {min(set(numbers) - set(names))} has no class name; fetch it again")
     used = sorted(set(numbers))
@@ -120,10 +149,19 @@ def _from_memory(content: Any, path: Path) -> Pictures:
     if unfit is not None:
         raise InputError(f"{path} holds {type(unfit).__name__} where a picture of 8-bit RGB is expected")
     if len({one.shape for one in images}) == 1:
-        return ArrayPictures(np.stack(images), dense, classes, title=str(path))
+        return ArrayPictures(np.stack(list(images)), dense, classes, title=str(path))
     encoded = [np.frombuffer(_png(one), np.uint8) for one in images]
     offsets = np.cumsum([0, *(len(one) for one in encoded)])
     return EncodedPictures(np.concatenate([*encoded, np.zeros(0, np.uint8)]), offsets, dense, classes, title=str(path))
+
+
+def whole_label(label: Any, path: Path) -> int:
+    """A label as a number. Raises InputError: it is none, or not whole."""
+    if isinstance(label, np.ndarray) and label.size == 1:
+        label = label.item()
+    if isinstance(label, bool) or not isinstance(label, int | np.integer) or not 0 <= label < 1 << 31:
+        raise InputError(f"{path}: a label is {shown(label)}; expected whole numbers from 0")
+    return int(label)
 
 
 def _array(item: Any) -> Any:

@@ -5,16 +5,19 @@ Every reader takes the folder of the data set and returns the splits it finds th
 
 from __future__ import annotations
 
-import csv
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from sccan.classification.data.splits.class_lists import class_list
 from sccan.classification.data.splits.pictures import SPLITS, SUFFIXES, FilePictures, Pictures
 from sccan.errors import InputError
+from sccan.files.inside import inside
+from sccan.files.reading import csv_rows, read_lines
+from sccan.files.structured import Count, Name, as_kind, read_json, shown
 
 Splits = dict[str, Pictures]
 
@@ -86,8 +89,9 @@ def read_text_lists(root: Path) -> Splits:
     for split in SPLITS:
         lines = root / "splits" / "bertinetto" / f"{split}.txt"
         if lines.is_file():
-            names = [line.strip() for line in _read_text(lines).splitlines() if line.strip()]
-            splits[split] = _from_folders([root / "data" / name for name in names], names, str(lines))
+            names = [name for _, name in read_lines(lines, "list of classes")]
+            folders = [inside(root / "data", name, str(lines)) for name in names]
+            splits[split] = _from_folders(folders, names, str(lines))
     return splits
 
 
@@ -118,8 +122,7 @@ def read_cub(root: Path, list_name: str) -> Splits:
     images = root / "images"
     order = {}
     if (root / "images.txt").is_file():
-        lines = [line.split(maxsplit=1) for line in _read_text(root / "images.txt").splitlines() if line.strip()]
-        order = {path.strip(): int(number) for number, path in lines}
+        order = _numbered(root / "images.txt")
     splits: Splits = {}
     for split, listed in class_list(list_name).items():
         names = [one.name for one in listed]
@@ -142,6 +145,7 @@ class _ImageFinder:
     def __call__(self, name: str, label: str, table: Path) -> Path:
         if name in self._flat:
             return self.images / name
+        inside(self.images, f"{label}/{name}", str(table))
         if label in self._flat:
             return self.images / label / name
         if self.imagenet is None:
@@ -161,8 +165,11 @@ class _ImageFinder:
 
     def _of_class(self, wnid: str) -> list[Path]:
         if wnid not in self._sorted and self.imagenet is not None:
+            if not (self.imagenet / wnid).is_dir():
+                raise InputError(f"{self.imagenet} has no folder {wnid}; name ImageNet's training folder (--imagenet)")
             self._sorted[wnid] = sorted(
-                (self.imagenet / wnid).glob("*_*.*"), key=lambda path: int(path.stem.split("_")[1])
+                (path for path in (self.imagenet / wnid).iterdir() if re.fullmatch(r"n\d+_\d+", path.stem)),
+                key=lambda path: int(path.stem.split("_")[1]),
             )
         return self._sorted[wnid]
 
@@ -181,26 +188,63 @@ def _from_folders(folders: Sequence[Path], names: Sequence[str], title: str) -> 
     return FilePictures(paths, labels, names, title=title)
 
 
+class _ClassRoots(msgspec.Struct):
+    """easy-few-shot-learning: a folder for every class."""
+
+    class_names: list[Name]
+    class_roots: list[Name]
+
+
+class _NamedImages(msgspec.Struct):
+    """CloserLookFewShot: a path and a label for every picture."""
+
+    label_names: list[Name]
+    image_names: list[Name]
+    image_labels: list[Count]
+
+
 def _from_json(path: Path) -> FilePictures:
-    content = _read_json(path)
+    content: dict[str, Any] = read_json(path, dict[str, Any], "list of pictures")
+    source = f"list of pictures {path}"
     if {"class_names", "class_roots"} <= set(content):
-        folders = [path.parent / folder for folder in content["class_roots"]]
-        return _from_folders(folders, content["class_names"], str(path))
+        roots: _ClassRoots = as_kind(content, _ClassRoots, source)
+        if len(roots.class_names) != len(roots.class_roots):
+            raise InputError(
+                f"{source}: {len(roots.class_names)} names but {len(roots.class_roots)} folders of classes"
+            )
+        folders = [inside(path.parent, folder, source) for folder in roots.class_roots]
+        return _from_folders(folders, roots.class_names, str(path))
     if {"label_names", "image_names", "image_labels"} <= set(content):
-        numbers = sorted(set(content["image_labels"]))  # of 200 listed names, those that this split uses
+        images: _NamedImages = as_kind(content, _NamedImages, source)
+        numbers = sorted(set(images.image_labels))  # of 200 listed names, those that this split uses
+        if len(images.image_names) != len(images.image_labels):
+            raise InputError(f"{source}: {len(images.image_names)} pictures but {len(images.image_labels)} labels")
+        if max(numbers, default=-1) >= len(images.label_names):
+            raise InputError(f"{source}: label {numbers[-1]}, but {len(images.label_names)} names; fetch it again")
         position = {number: label for label, number in enumerate(numbers)}
-        paths = [path.parent / name for name in content["image_names"]]
-        labels = [position[number] for number in content["image_labels"]]
-        return FilePictures(paths, labels, [content["label_names"][n] for n in numbers], title=str(path))
+        paths = [inside(path.parent, name, source) for name in images.image_names]
+        labels = [position[number] for number in images.image_labels]
+        return FilePictures(paths, labels, [images.label_names[n] for n in numbers], title=str(path))
     raise InputError(
-        f"{path} holds {', '.join(sorted(content)) or 'nothing'}; expected class_names and class_roots, or "
+        f"{path} holds {shown(', '.join(sorted(content)) or 'nothing')}; expected class_names and class_roots, or "
         "label_names, image_names and image_labels"
     )
 
 
+def _numbered(table: Path) -> dict[str, int]:
+    """Path -> number of the lines of CUB's images.txt."""
+    order = {}
+    for place, line in read_lines(table, "list of pictures"):
+        number, _, name = line.partition(" ")
+        if not re.fullmatch(r"\d{1,9}", number) or not name.strip():
+            raise InputError(f"{table}, line {place}: expected a number and a path, found {shown(line)}")
+        order[name.strip()] = int(number)
+    return order
+
+
 def _read_csv(table: Path) -> list[tuple[str, str]]:
     """File name and class of every row."""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(_read_text(table).splitlines()) if row]
+    rows = [row for row in csv_rows(table, "table of pictures") if row]
     header = rows[0] if rows else []
     if header[:2] == ["filename", "label"]:
         columns = (0, 1)
@@ -213,26 +257,9 @@ def _read_csv(table: Path) -> list[tuple[str, str]]:
         )
     else:
         raise InputError(
-            f"{table} begins with {','.join(header)!r}, expected 'filename,label' or 'class_name,image_name'"
+            f"{table} begins with {shown(','.join(header))}, expected 'filename,label' or 'class_name,image_name'"
         )
     short = next((number for number, row in enumerate(rows, 1) if len(row) < 2), None)
     if short is not None:
         raise InputError(f"{table}, line {short}: expected two columns, but found {len(rows[short - 1])}")
     return [(row[columns[0]], row[columns[1]]) for row in rows[1:]]
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(_read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a list or a single value; expected an object with class or image names")
-    return content
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text: {error}") from error

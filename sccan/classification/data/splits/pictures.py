@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.ways import ClassPictures
 from sccan.errors import InputError
+from sccan.files.reading import read_bytes
 
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -52,9 +54,13 @@ class Pictures(ABC):
 
         Raises InputError: there is no picture, or a class has none.
         """
-        self.labels = np.asarray(labels, dtype=np.int64)
+        self.labels = _checked(np.asarray(labels), len(class_names), title)
         self.class_names, self.title, self.named = tuple(class_names), title, named
         self._given_names = None if names is None else tuple(names)
+        if names is not None and (len(names) != len(self.labels) or len(set(names)) < len(names)):
+            raise InputError(
+                f"{title}: {len(set(names))} different names for {len(self.labels)} pictures; make it again"
+            )
         if len(self.labels) == 0:
             raise InputError(f"{title} holds no picture; expected files ending in {', '.join(SUFFIXES)}")
         empty = np.flatnonzero(np.asarray(self.counts) == 0)
@@ -175,6 +181,8 @@ class EncodedPictures(Pictures):
         Raises InputError: there are not as many pictures as labels.
         """
         super().__init__(labels, class_names, title=title, names=names, named=named)
+        if offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise InputError(f"{title}: pictures begin at places that are no places; the files are damaged")
         if len(offsets) != len(self.labels) + 1 or offsets[-1] != len(content):
             raise InputError(
                 f"{title}: {len(offsets) - 1} pictures but {len(self.labels)} labels; the files do not belong together"
@@ -201,6 +209,9 @@ class FilePictures(Pictures):
         names: Sequence[str] | None = None,
     ) -> None:
         """`names`: by default the class's name and the file's stem."""
+        twice = next((path for path, count in Counter(paths).items() if count > 1), None)
+        if twice is not None:
+            raise InputError(f"{title} names the picture {twice} twice; every picture is one, and has one class")
         if names is None:
             names = [f"{class_names[label]}/{path.stem}" for path, label in zip(paths, labels, strict=True)]
             if len(set(names)) < len(names):  # a.jpg beside a.png
@@ -212,13 +223,18 @@ class FilePictures(Pictures):
         return decode_picture(self.encoded(number), f"picture {self.paths[number]}")
 
     def encoded(self, number: int) -> bytes:
-        path = self.paths[number]
-        try:
-            return path.read_bytes()
-        except FileNotFoundError as error:
-            raise InputError(f"picture {path} does not exist; check the data root and the list") from error
-        except OSError as error:
-            raise InputError(f"picture {path} cannot be read: {error.strerror}") from error
+        return read_bytes(self.paths[number], "picture")
+
+
+def _checked(labels: np.ndarray, n_classes: int, title: str) -> np.ndarray:
+    """Labels as int64 [n]. Raises InputError: they are no whole numbers, or name no class."""
+    whole = labels.dtype.kind in "iu" or (labels.dtype.kind == "f" and (labels == np.floor(labels)).all())
+    if labels.ndim != 1 or not whole:
+        raise InputError(f"{title}: labels are {labels.dtype} {list(labels.shape)}, expected whole numbers [n]")
+    unfit = labels[(labels < 0) | (labels >= n_classes)]
+    if len(unfit):
+        raise InputError(f"{title}: a label is {unfit[0]}, expected 0 to {n_classes - 1}")
+    return labels.astype(np.int64, copy=False)
 
 
 def decode_picture(data: bytes, title: str) -> np.ndarray:

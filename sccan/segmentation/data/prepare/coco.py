@@ -74,7 +74,7 @@ def prepare_coco(
 
     Raises InputError: the material is missing, damaged or not COCO's, or the disk is full.
     """
-    with alone_in(root):
+    with alone_in(root, what="another process prepares"):
         written = {}
         annotations = _take_annotations(root, sources, parts, archives)
         for part in parts:

@@ -27,6 +27,7 @@ from sccan.files.archives import unpack
 from sccan.files.decoding import read_label
 from sccan.files.download import Archive
 from sccan.files.parallel import in_parallel
+from sccan.files.reading import read_bytes
 from sccan.files.writing import write_text_atomically
 from sccan.segmentation.data.labels.raw_png import is_finished, write_label
 from sccan.segmentation.data.prepare.lists import pair_lines, read_names
@@ -61,6 +62,8 @@ MAT_HEADER = 128
 """Bytes before the first part of a .mat file."""
 MAT_COMPRESSED = 15
 """Kind of a compressed part."""
+LARGEST_PART = 64 << 20
+"""Bytes that a compressed part of a label may stand for."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def prepare_pascal(
 
     Raises InputError: the material is missing, damaged or contradictory, or the disk is full.
     """
-    with alone_in(root):
+    with alone_in(root, what="another process prepares"):
         _take_voc(root, sources, voc_archive)
         sbd = _take_sbd(root, sources, sbd_archive)
         _begin(root, sbd)
@@ -133,7 +136,7 @@ def read_mat_label(path: Path) -> np.ndarray:
     from scipy.io.matlab import MatReadError
 
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, "label")
         _check_compressed(content)
         values = np.asarray(loadmat(io.BytesIO(content), variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0])
     except (*UNREADABLE_MAT, MatReadError) as error:
@@ -156,7 +159,10 @@ def _check_compressed(content: bytes) -> None:
         kind, size = struct.unpack_from("<II", content, at)
         if kind != MAT_COMPRESSED:
             return
-        zlib.decompress(content[at + 8 : at + 8 + size])
+        part = zlib.decompressobj()
+        part.decompress(content[at + 8 : at + 8 + size], LARGEST_PART)
+        if not part.eof:
+            raise zlib.error(f"a part of more than {LARGEST_PART >> 20} MB, or one that is cut off")
         at += 8 + size
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from sccan.errors import InputError
+from sccan.files.formats import PreparedLabels
+from sccan.files.structured import read_json
 from sccan.files.writing import write_json
 
 FILE = "lists/prepared.json"
@@ -35,13 +36,13 @@ def read_records(root: Path) -> dict[str, Record]:
     Raises InputError: the file is there but is not one of ours.
     """
     path = root / FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {folder: Record(**record) for folder, record in content.items()}
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.is_file():
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); remove it and prepare the data set again") from error
+    try:
+        content: dict[str, PreparedLabels] = read_json(path, dict[str, PreparedLabels], "record")
+    except InputError as error:
+        raise InputError(f"{error}; remove it and prepare the data set again") from error
+    return {folder: Record(one.variant, one.source, one.complete) for folder, one in content.items()}
 
 
 def begin(root: Path, folder: str, variant: str, source: str) -> None:
@@ -63,7 +64,9 @@ def begin(root: Path, folder: str, variant: str, source: str) -> None:
 def finish(root: Path, folder: str) -> None:
     """Notes that all labels in `folder` are made."""
     records = read_records(root)
-    record = records[folder]
+    record = records.get(folder)
+    if record is None:
+        raise InputError(f"{root / FILE} was changed while {folder} was made; start again")
     _write(root, records | {folder: Record(record.variant, record.source, complete=True)})
 
 

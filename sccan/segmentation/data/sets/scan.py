@@ -9,7 +9,6 @@ import hashlib
 import logging
 import multiprocessing
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from sccan.episodes.index import IGNORE, ClassIndex
 from sccan.errors import InputError
+from sccan.files.arrays import read_arrays
 from sccan.files.cache import cache_folder
 from sccan.files.decoding import check_complete, image_size, read_label, read_whole
 from sccan.files.writing import written_beside
@@ -155,13 +155,14 @@ def _cache_name(root: Path, pairs: Pairs, n_classes: int) -> str:
 
 def _read_cache(file: Path, fingerprint: str, n_pictures: int) -> Tables | None:
     """The tables of a cached index, or None where there is none that fits."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            tables = stored["counts"], stored["ignored"], stored["sizes"]
-            fits = str(stored["fingerprint"]) == fingerprint and all(len(table) == n_pictures for table in tables)
-    except FileNotFoundError:
+    if not file.is_file():
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    try:
+        stored = read_arrays(file)
+        tables = stored["counts"], stored["ignored"], stored["sizes"]
+        fits = str(stored["fingerprint"]) == fingerprint and all(len(table) == n_pictures for table in tables)
+        fits = fits and all(table.dtype.kind in "iu" and table.min(initial=0) >= 0 for table in tables)
+    except (InputError, KeyError, TypeError):
         logger.warning("cached index %s is damaged and is made again", file)
         return None
     return tables if fits else None

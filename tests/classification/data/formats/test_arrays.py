@@ -91,7 +91,7 @@ def test_npz_files_may_hold_blue_green_red(tmp_path: Path) -> None:
     assert np.array_equal(read_pickles(tmp_path, stored_channels="bgr")["train"].read(1), IMAGES[1])
     assert np.array_equal(read_pickles(tmp_path)["train"].read(1), IMAGES[1][..., ::-1])
     np.savez(tmp_path / "train_images.npz", other=IMAGES)
-    with pytest.raises(InputError, match="holds other; expected the array images"):
+    with pytest.raises(InputError, match="holds other arrays; expected the array images"):
         read_pickles(tmp_path)
     (tmp_path / "train_images.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(InputError, match="cannot be read as npz"):

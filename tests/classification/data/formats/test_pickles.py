@@ -35,6 +35,7 @@ def test_data_of_every_protocol_is_read(tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "data.pickle"
     path.write_bytes(pickle.dumps(CONTENT, protocol))
     found = text_keys(read_pickle(path))
+    found["bytearray"] = bytearray(found["bytearray"])  # bytes: a copy of its own for every mention costs memory
     np.testing.assert_equal(found, CONTENT)
     assert found["big endian"].dtype == ">i4"
     assert type(found["labels"][2]) is int
@@ -81,7 +82,7 @@ def test_code_is_refused_by_name_and_not_run(tmp_path: Path) -> None:
         (collections.deque([1]), r"asks for collections\.deque"),
         (np.array([None], dtype=object), "an array of type 'O8'"),
         (np.zeros(2, dtype=[("a", "i4")]), "an array of type 'V4'"),
-        (np.dtype("u1"), "holds a numpy type"),
+        (np.dtype("u1"), "a numpy type instead of data"),
         (Path("x"), r"asks for pathlib"),
     ],
 )

@@ -55,11 +55,11 @@ def test_unfit_hdf5_files_are_one_clear_line(tmp_path: Path) -> None:
         read_torchmeta(tmp_path)
     with h5py.File(path, "w") as file:
         file.create_dataset("images", data=IMAGES)
-    with pytest.raises(InputError, match="holds images; expected the group datasets"):
+    with pytest.raises(InputError, match="holds 'images'; expected the group datasets"):
         read_torchmeta(tmp_path)
     with h5py.File(path, "w") as file:
         file.create_group("datasets").create_dataset("n01", data=IMAGES.astype(np.float32))
-    with pytest.raises(InputError, match=r"n01 are float32 \[5, 6, 8, 3\], expected uint8"):
+    with pytest.raises(InputError, match=r"n01: float32 \[5, 6, 8, 3\], expected uint8"):
         read_torchmeta(tmp_path)
 
 

@@ -129,10 +129,10 @@ def test_json_lists_of_both_kinds_are_read(tmp_path: Path) -> None:
     assert splits["test"].class_names == ("dog", "cow")
     assert splits["test"].labels.tolist() == [1, 0]
     (tmp_path / "val.json").write_text('{"classes": []}')
-    with pytest.raises(InputError, match="holds classes; expected class_names and class_roots"):
+    with pytest.raises(InputError, match="holds 'classes'; expected class_names and class_roots"):
         read_json_lists(tmp_path)
     (tmp_path / "val.json").write_text("[1]")
-    with pytest.raises(InputError, match="a list or a single value"):
+    with pytest.raises(InputError, match="expected an object, found"):
         read_json_lists(tmp_path)
 
 

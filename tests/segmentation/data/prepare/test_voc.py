@@ -145,7 +145,7 @@ def test_a_second_run_keeps_finished_labels_and_makes_the_damaged_ones_again(tmp
     files[0].write_bytes(b"")  # as after a power cut
     files[1].write_bytes(whole[files[1]][:-20])
     files[2].unlink()
-    (folder / ".2008_000008.png.12345678.partial").write_bytes(b"half")
+    (folder / ".2008_000008.png.sccan-12345678.partial").write_bytes(b"half")
     times = {path: path.stat().st_mtime_ns for path in files[3:]}
     prepare_pascal(tmp_path, given(archives), workers=1)
     assert {path: path.read_bytes() for path in folder.iterdir()} == whole
