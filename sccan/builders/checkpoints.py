@@ -81,8 +81,8 @@ def check_header(path: Path, header: Mapping[str, Any], expected: Mapping[str, A
 def digest(path: Path) -> str:
     """16 hexadecimal digits of a SHA-256: of the weights alone in a safetensors file, else of the file.
 
-    What such a file says beside its weights, such as when they were reached, is left out: a training that was killed and
-    went on reaches the same weights at another time.
+    What such a file says beside its weights, such as when they were reached, is left out: a training that was killed
+    and went on reaches the same weights at another time.
     """
     with path.open("rb") as file:
         size = file.read(8)

@@ -8,6 +8,7 @@ from sccan.builders.classification.testing import ClassificationTest, open_class
 from sccan.builders.engine import run_folder
 from sccan.classification.evaluation.results import ClassificationResult, write_classification_result
 from sccan.engine.distributed import Runtime
+from sccan.engine.together import alone_for_all
 from sccan.episodes.manifest import write_manifest
 
 
@@ -22,10 +23,12 @@ def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifes
     job = open_classification_test(cfg, runtime, weights=weights, manifest=manifest)
     result = run_classification_test(cfg, runtime, job)
     folder = out or _results_folder(cfg, result, replayed=bool(manifest))
+    with alone_for_all(folder, runtime):
+        if runtime.is_main:
+            write_classification_result(folder, result)
+            if not manifest:
+                _write_manifests(cfg, job, result, folder)
     if runtime.is_main:
-        write_classification_result(folder, result)
-        if not manifest:
-            _write_manifests(cfg, job, result, folder)
         print(result.text())
         print(f"results: {folder}")
     return folder

@@ -15,6 +15,7 @@ from sccan.engine.distributed import start
 from sccan.episodes.manifest import read_manifest, write_manifest
 from sccan.episodes.named_manifest import NamedEpisode, NamedManifest, compare_manifests, read_named
 from sccan.errors import InputError
+from sccan.files.alone import alone_in
 from sccan.report.tables import Table, count_column, text_column
 
 EXAMPLES = """\
@@ -40,18 +41,19 @@ def _write(args: argparse.Namespace) -> int:
         raise InputError(f"{args.config} is for classification; its test writes its manifests beside the results")
     with start("cpu") as runtime:
         data = open_data(cfg, runtime)
-    for seed, plan in episode_plans(cfg, data):
-        path = args.out / f"episodes_seed{seed}.jsonl"
-        digest = write_manifest(
-            path,
-            plan.episodes(),
-            data.test_store.index,
-            dataset=data.dataset.name,
-            fold=data.fold.number,
-            protocol=protocol_of(cfg).name,
-            seed=seed,
-        )
-        print(f"{path}: {len(plan)} episodes, hash {digest}")
+    with alone_in(args.out):
+        for seed, plan in episode_plans(cfg, data):
+            path = args.out / f"episodes_seed{seed}.jsonl"
+            digest = write_manifest(
+                path,
+                plan.episodes(),
+                data.test_store.index,
+                dataset=data.dataset.name,
+                fold=data.fold.number,
+                protocol=protocol_of(cfg).name,
+                seed=seed,
+            )
+            print(f"{path}: {len(plan)} episodes, hash {digest}")
     return 0
 
 

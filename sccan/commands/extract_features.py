@@ -10,6 +10,7 @@ from sccan.classification.methods.tasnet import TasNet
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
+from sccan.files.alone import alone_in
 
 EXAMPLE = """  python tools/extract_features.py --config=config/cifar_fs/tasnet_resnet12_5w1s.yaml"""
 
@@ -42,5 +43,6 @@ def extract(cfg: CfgNode, runtime: Runtime) -> None:
     method = method.to(runtime.device).eval()
     transform = fixed_transform(cfg)
     print(f"features: {folder}")
-    for split, pictures in open_splits(data_source(cfg)).items():
-        print(extract_features(cfg, runtime, method, pictures, split, transform, preprocessing(cfg)), flush=True)
+    with alone_in(folder):
+        for split, pictures in open_splits(data_source(cfg)).items():
+            print(extract_features(cfg, runtime, method, pictures, split, transform, preprocessing(cfg)), flush=True)

@@ -10,6 +10,7 @@ from sccan.classification.data.splits.class_lists import CLASS_LISTS
 from sccan.classification.data.transforms.fixed import FILTERS, FixedTransform
 from sccan.commands.entry import parser
 from sccan.errors import InputError
+from sccan.files.alone import alone_in
 
 EXAMPLES = """\
   python tools/prepare_classification.py --source ../data/cifar_fs --to data/cifar_fs --classes cifar-fs
@@ -51,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--partial", action="store_true", help="accept other numbers of pictures than listed")
     args = command.parse_args(argv)
     source = Source(args.source, args.classes, args.imagenet, args.stored_channels)
-    lines = prepare(source, args.to, name=args.name, resize=_resize(args), partial=args.partial)
+    with alone_in(args.to, what="another process prepares"):
+        lines = prepare(source, args.to, name=args.name, resize=_resize(args), partial=args.partial)
     print("\n".join(lines))
     if not args.classes and (known := recognise(read_prepared(args.to))):
         print(f"these are the classes of {', '.join(known)}; --classes {known[0]} also checks the numbers of pictures")

@@ -10,6 +10,7 @@ from sccan.classification.words.vectors import Vocabulary, read_class_attributes
 from sccan.commands.entry import parser
 from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.files.alone import alone_in
 
 EXAMPLES = """\
   python tools/prepare_words.py glove.840B.300d.txt --to data/words
@@ -37,10 +38,12 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError("give either a file of word vectors or --attributes with the tree of CUB; see --help")
     if args.attributes is not None:
         found = read_class_attributes(args.attributes)
-        count = write_table(args.to, found.vectors, found.origin)
+        with alone_in(args.to, what="another process prepares"):
+            count = write_table(args.to, found.vectors, found.origin)
         return _done(args.to, count, found)
     wanted = _wanted(args.only_for, args.opts) if args.only_for else None
-    count = write_words(args.vectors, args.to, wanted)
+    with alone_in(args.to, what="another process prepares"):
+        count = write_words(args.vectors, args.to, wanted)
     if wanted is not None and count < len(wanted):
         print(f"{len(wanted) - count} of {len(wanted)} words are not in the file")
     return _done(args.to, count, None)

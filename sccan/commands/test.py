@@ -17,6 +17,7 @@ from sccan.commands.classifier_test import run_classifier_test
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
+from sccan.engine.together import alone_for_all
 from sccan.episodes.manifest import write_manifest
 from sccan.report.results import Result, write_result
 from sccan.report.tables import percent
@@ -45,10 +46,12 @@ def main(argv: list[str] | None = None) -> int:
             return _test_base_learner(cfg, runtime, args.weights)
         job = open_test(cfg, runtime, weights=args.weights, manifest=args.manifest)
         folder = args.out or results_folder(cfg, replayed=bool(args.manifest))
-        sink = _predictions(cfg, folder) if args.save_predictions else None
-        result = run_test(cfg, runtime, job, sink=sink)
+        with alone_for_all(folder, runtime):
+            sink = _predictions(cfg, folder) if args.save_predictions else None
+            result = run_test(cfg, runtime, job, sink=sink)
+            if runtime.is_main:
+                _write(cfg, job, result, folder, manifests=not args.manifest)
         if runtime.is_main:
-            _write(cfg, job, result, folder, manifests=not args.manifest)
             print(result.text())
             print(f"results: {folder}")
     return 0

@@ -69,16 +69,16 @@ def training_state(content: Mapping[str, Any], source: str, *, course: Mapping[s
         course: what the state must agree with, beside the settings; ``steps in all`` among them.
         rank: of this process.
 
-    Raises InputError: a part is missing or of another kind, belongs to another course, a weight is not finite, or counts
-        contradict each other.
+    Raises InputError: a part is missing or of another kind, belongs to another course, a weight is not finite, or
+        counts contradict each other.
     """
     state: TrainingState = as_kind(dict(content), TrainingState, source)
     standing, meter = state.standing, state.meter
     for name, value in course.items():
         if state.course.get(name) != value:
             raise InputError(
-                f"{source} was trained with {name} {state.course.get(name)}, but now there are {value}; resume with the "
-                "data and the number of processes that the run began with"
+                f"{source} was trained with {name} {state.course.get(name)}, but now there are {value}; resume with "
+                "the data and the number of processes that the run began with"
             )
     steps = course["steps in all"]
     if not max(standing.validated, standing.best_step) <= standing.step <= steps:
@@ -88,8 +88,8 @@ def training_state(content: Mapping[str, Any], source: str, *, course: Mapping[s
         )
     if len(meter.names) != len(meter.sums) and meter.sums:
         raise InputError(f"{source}: {len(meter.sums)} sums of {len(meter.names)} losses; the file is damaged")
-    for name, value in state.updater.model.items():
-        if value.is_floating_point() and not value.isfinite().all():
+    for name, weight in state.updater.model.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
             raise InputError(f"{source}: the weight {name} is not finite; start the run anew")
     for kind, rows in state.random.items():
         if rows.dtype != torch.uint8 or rows.ndim != 2 or len(rows) <= rank:

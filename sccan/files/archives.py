@@ -183,7 +183,8 @@ def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -
         oddity = member.oddity or _leads_out(member.name)
         if oddity:
             raise InputError(
-                f"{archive} holds {member.name[:200]!r}, which is {oddity}; nothing was unpacked: fetch the official archive"
+                f"{archive} holds {member.name[:200]!r}, which is {oddity}; nothing was unpacked: fetch the official "
+                "archive"
             )
         target = None if member.is_folder else place(member.name)
         if target is not None:

@@ -31,6 +31,7 @@ def in_parallel(
     title: str,
     done: int = 0,
     chunk: int = 16,
+    shown: bool | None = None,
 ) -> Iterator[Result]:
     """The function's results in the order of the tasks, computed by processes, with progress and the time left.
 
@@ -41,11 +42,14 @@ def in_parallel(
         workers: processes; 0 or 1: none besides this one.
         title: what the progress bar says.
         done: tasks that an earlier run has finished; they count as progress but not for the speed.
+        shown: show the progress bar; None: on terminals.
         chunk: tasks handed to a process at once.
 
     Raises InputError: a process was ended from outside, most often for want of memory.
     """
-    with tqdm(total=total + done, initial=done, desc=title, unit=" files", disable=None) as bar:
+    with tqdm(
+        total=total + done, initial=done, desc=title, unit=" files", disable=None if shown is None else not shown
+    ) as bar:
         for result in _results(function, tasks, workers if total > FEW else 1, chunk):
             bar.update()
             yield result
@@ -63,7 +67,7 @@ def _results(function: Callable[[Task], Result], tasks: Iterable[Task], workers:
         except BrokenProcessPool as error:
             raise InputError(
                 "a worker process ended before its time (out of memory?); run the same command again to continue, with "
-                "fewer --workers"
+                'fewer --workers (a script of yours has to put what it does under if __name__ == "__main__":)'
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -73,10 +77,15 @@ def _results(function: Callable[[Task], Result], tasks: Iterable[Task], workers:
 def _start_worker() -> None:
     """One thread per worker, and an end with the parent: a killed parent must not leave workers that wait forever."""
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """In a worker: ends this process when the one that started it does."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -37,11 +37,11 @@ def test_a_state_of_objects_is_our_error_and_leaves_the_old_one(tmp_path: Path) 
 
 def test_a_state_cut_short_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
-    with pytest.raises(InputError, match="cannot be read as a training state"):
+    with pytest.raises(InputError, match="training state"):
         read_state(path)
     write_state(path, {"weights": torch.randn(1000)})
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(InputError, match="cannot be read as a training state"):
+    with pytest.raises(InputError, match="training state"):
         read_state(path)
     torch.save(torch.zeros(1), path)
     with pytest.raises(InputError, match="no training state of format 1"):
@@ -86,7 +86,7 @@ def test_the_content_of_a_file_decides_whether_it_has_a_header(tmp_path: Path) -
     assert own_header(tmp_path / "pickled.safetensors") == {}
 
 
-@pytest.mark.parametrize(("text", "line"), [("{", "is no JSON"), ("[1]", r"holds no facts but \[1\]")])
+@pytest.mark.parametrize(("text", "line"), [("{", "no JSON"), ("[1]", r"expected an object, found \[1\]")])
 def test_a_broken_header_is_one_line(tmp_path: Path, text: str, line: str) -> None:
     path = tmp_path / "best.safetensors"
     safetensors.torch.save_file({"a": torch.zeros(1)}, path, metadata={"sccan": text})

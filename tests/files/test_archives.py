@@ -130,7 +130,7 @@ def test_what_is_no_archive_or_not_there_is_said(tmp_path: Path) -> None:
     page.write_text("<html>404</html>")
     with pytest.raises(InputError, match=r"x\.tgz cannot be unpacked: .*; it is damaged or no archive: fetch it again"):
         unpack(page, tmp_path / "out", keep)
-    with pytest.raises(InputError, match=r"archive .*none\.zip does not exist; check its path"):
+    with pytest.raises(InputError, match=r"archive .*none\.zip does not exist; check the path"):
         unpack(tmp_path / "none.zip", tmp_path / "out", keep)
 
 

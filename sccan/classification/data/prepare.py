@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sccan.classification.data.datasets import Source, find_form, open_splits
-from sccan.classification.data.formats.prepared import is_prepared, write_prepared
+from sccan.classification.data.formats.prepared import is_prepared, read_index, read_prepared, write_prepared
 from sccan.classification.data.splits.class_lists import CLASS_LISTS, check_class_list
 from sccan.classification.data.splits.pictures import ArrayPictures, Pictures
 from sccan.classification.data.transforms.fixed import FixedTransform
@@ -25,12 +25,25 @@ def prepare(
         partial: accept numbers of pictures other than the listed ones.
 
     Returns:
-        Lines that say what was written and, with `partial`, what differs from the list.
+        Lines that say what was written and, with `partial`, what differs from the list. The same order again finds its
+        work done: whoever was killed after the last file goes on.
 
     Raises InputError: unfit data, numbers of pictures that differ, or a folder already in use.
     """
+    order = {
+        "root": str(source.root.resolve()),
+        "class_list": source.list_name,
+        "imagenet": None if source.imagenet is None else str(source.imagenet.resolve()),
+        "stored_channels": source.stored_channels,
+        "name": name,
+        "partial": partial,
+        "resize": None if resize is None else [*resize.size, resize.filter, resize.square],
+    }
     if is_prepared(to):
-        raise InputError(f"{to} holds a prepared data set already; remove it or choose another folder")
+        if read_index(to).get("order") != order:
+            raise InputError(f"{to} holds a prepared data set already; remove it or choose another folder")
+        there = read_prepared(to)
+        return ["it is there already:", *(_describe(split, pictures) for split, pictures in there.items())]
     form = find_form(source)
     splits = open_splits(source, direct=False)
     differences = check_class_list(splits, source.list_name) if source.list_name else []
@@ -42,6 +55,7 @@ def prepare(
         "class_list": source.list_name,
         "source": form.name,
         "differences": differences,
+        "order": order,
     }
     write_prepared(to, splits, facts, resize=resize)
     return [*(_describe(split, pictures) for split, pictures in splits.items()), *differences]

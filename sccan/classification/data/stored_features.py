@@ -27,7 +27,7 @@ from sccan.episodes.plan import EpisodePlan
 from sccan.errors import InputError
 from sccan.files.arrays import read_array
 from sccan.files.formats import StoredFeaturesIndex
-from sccan.files.structured import as_kind, read_json, shown
+from sccan.files.structured import as_kind, read_json
 from sccan.files.writing import write_json
 
 FORMAT = "sccan-features-1"
@@ -170,7 +170,7 @@ def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int
     """
     index = index_path(folder, split)
     if not has_features(folder, split):
-        raise InputError(f"{folder} holds no features of the split {split}; {advice}")
+        raise InputError(f"{folder} holds no features of the split {split} ({index.name}); {advice}")
     found: dict[str, Any] = read_json(index, dict[str, Any], "index of features")
     if found.get("format") != FORMAT:
         raise InputError(f"{folder} holds no features of the form {FORMAT}; {advice}")
@@ -180,7 +180,7 @@ def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int
     for key, (title, want) in zip(("backbone", "data", "picture"), named, strict=True):
         if found[key] != want:
             raise InputError(
-                f"{folder} holds features of {title} {shown(found[key])}, but {title} {want} is wanted; {advice}"
+                f"{folder} holds features of {title} {str(found[key])[:300]}, but {title} {want} is wanted; {advice}"
             )
     if len(table) != n_pictures:
         raise InputError(

@@ -120,9 +120,10 @@ def test_a_broken_picture_stops_the_preparation_and_leaves_no_data_set(tmp_path:
     with pytest.raises(InputError, match=r"cow/8 .*is no picture of a known format"):
         prepare(Source(tmp_path / "in"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    prepare(Source(_folders(tmp_path / "good")), tmp_path / "out")
+    made = prepare(Source(_folders(tmp_path / "good")), tmp_path / "out")
+    assert prepare(Source(tmp_path / "good"), tmp_path / "out") == ["it is there already:", *made]
     with pytest.raises(InputError, match="holds a prepared data set already"):
-        prepare(Source(tmp_path / "good"), tmp_path / "out")
+        prepare(Source(tmp_path / "good"), tmp_path / "out", partial=True)
 
 
 def _cifar_fs(root: Path, each: int) -> None:

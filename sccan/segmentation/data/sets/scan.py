@@ -11,6 +11,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sccan.errors import InputError
 from sccan.files.arrays import read_arrays
 from sccan.files.cache import cache_folder
 from sccan.files.decoding import check_complete, image_size, read_label, read_whole
+from sccan.files.parallel import end_with_parent
 from sccan.files.writing import written_beside
 from sccan.segmentation.data.sets.lists import Pairs
 
@@ -97,9 +99,14 @@ def _rows(root: Path, pairs: Pairs, n_classes: int, workers: int, strict: bool) 
     # Forked workers only decode with Pillow and count with NumPy; they touch neither torch nor OpenCV, whose threads
     # do not survive a fork.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         try:
             yield from pool.map(work, pairs, chunksize=32)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a process that counts pixels ended before its time (out of memory?); run the same command again"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

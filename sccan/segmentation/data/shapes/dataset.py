@@ -13,24 +13,24 @@ from __future__ import annotations
 
 import functools
 import json
-import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from sccan.errors import InputError, nearest
+from sccan.files.alone import alone_in
+from sccan.files.parallel import in_parallel
+from sccan.files.reading import read_text
+from sccan.files.writing import write_text_atomically, written_beside
 from sccan.segmentation.data.shapes.drawing import Look, draw_scene
 
 VERSION = 1  # of the pictures: a change of a single pixel needs another number
 N_FOLDS = 4
 JPEG_QUALITY = 95
+MOST_PICTURES, LARGEST = 10**6, 4096
 IMAGES, LABELS = "JPEGImages", "SegmentationClassAug"
 SETTINGS_FILE, COMPLETE_FILE = "settings.json", "complete.json"
 
@@ -125,29 +125,36 @@ def generate(
     settings = Settings(n_train, n_test, seed, size, universe)
     _check(settings)
     root = Path(root)
-    if _claim(root, settings):
-        return root
-    items = [_Item(0, i, f"train_{i:05d}") for i in range(n_train)] + [
-        _Item(1, i, f"val_{i:05d}") for i in range(n_test)
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} exists and is not a folder of shapes; expected a new or an empty folder")
+    with alone_in(root, what="another process draws shapes into"):
+        if not _claim(root, settings):
+            _draw(root, settings, workers, progress)
+    return root
+
+
+def _draw(root: Path, settings: Settings, workers: int | None, progress: bool) -> None:
+    """Writes what is missing of a claimed folder."""
+    items = [_Item(0, i, f"train_{i:05d}") for i in range(settings.n_train)] + [
+        _Item(1, i, f"val_{i:05d}") for i in range(settings.n_test)
     ]
     missing = [item for item in items if not all(path.exists() for path in _paths(root, item.name))]
-    for _ in tqdm(
-        _write_all(root, settings, missing, workers),
-        desc=f"drawing shapes into {root}",
-        initial=len(items) - len(missing),
-        total=len(items),
-        unit="picture",
-        disable=not progress,
+    for _ in in_parallel(
+        functools.partial(_write_item, root, settings),
+        missing,
+        total=len(missing),
+        workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+        title=f"drawing shapes into {root}",
+        done=len(items) - len(missing),
+        shown=progress,
     ):
         pass
     for split, list_name in enumerate(("train.txt", "val.txt")):
         lines = [f"{IMAGES}/{i.name}.jpg {LABELS}/{i.name}.png\n" for i in items if i.split == split]
-        _write_whole(root / list_name, "".join(lines).encode())
-    _write_whole(root / "classes.txt", "".join(f"{name}\n" for name in class_names(universe)).encode())
-    for leftover in (path for folder in (IMAGES, LABELS) for path in (root / folder).glob(".*")):
-        leftover.unlink(missing_ok=True)  # of a call that was killed
-    _write_whole(root / COMPLETE_FILE, settings.as_json().encode())
-    return root
+        write_text_atomically(root / list_name, "".join(lines))
+    names = class_names(settings.universe)
+    write_text_atomically(root / "classes.txt", "".join(f"{name}\n" for name in names))
+    write_text_atomically(root / COMPLETE_FILE, settings.as_json())
 
 
 def is_complete(root: str | Path) -> bool:
@@ -157,6 +164,10 @@ def is_complete(root: str | Path) -> bool:
 
 def _check(settings: Settings) -> None:
     universe(settings.universe)
+    if max(settings.n_train, settings.n_test) > MOST_PICTURES or not 0 <= settings.seed < 2**63:
+        raise InputError(f"{settings} is more than is drawn; give at most {MOST_PICTURES} pictures and a smaller seed")
+    if settings.size > LARGEST:
+        raise InputError(f"shapes of {settings.size} pixels would be too large; give a size up to {LARGEST}")
     if settings.n_train < 1 or settings.n_test < 1:
         raise InputError(
             f"shapes needs pictures in both lists, found n_train={settings.n_train} and n_test={settings.n_test}; "
@@ -173,36 +184,19 @@ def _claim(root: Path, settings: Settings) -> bool:
     wanted = settings.as_json()
     marker = root / SETTINGS_FILE
     if marker.is_file():
-        if marker.read_text() != wanted:
+        found = read_text(marker, "settings of shapes")
+        if found != wanted:
             raise InputError(
-                f"{root} holds shapes made with other settings ({' '.join(marker.read_text().split())}) than asked for "
+                f"{root} holds shapes made with other settings ({' '.join(found.split())[:300]}) than asked for "
                 f"({' '.join(wanted.split())}); delete it or choose another folder"
             )
         return is_complete(root)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if any(root.iterdir()):
         raise InputError(f"{root} exists and is not a folder of shapes; expected a new or an empty folder")
     for folder in (IMAGES, LABELS):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    _write_whole(marker, wanted.encode())
+    write_text_atomically(marker, wanted)
     return False
-
-
-def _write_all(root: Path, settings: Settings, items: list[_Item], workers: int | None) -> Iterator[None]:
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
-    write = functools.partial(_write_item, root, settings)
-    if workers <= 1 or len(items) < 32:
-        yield from map(write, items)
-        return
-    # Spawned, not forked: the caller may hold threads of torch. What cannot start is an error, and not waited for.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-            yield from pool.map(write, items, chunksize=16)
-    except BrokenProcessPool as error:
-        raise InputError(
-            f"{root}: the processes that draw shapes ended early; if a script of yours draws them, put what it does "
-            'under if __name__ == "__main__":, or ask for workers=1'
-        ) from error
 
 
 def _write_item(root: Path, settings: Settings, item: _Item) -> None:
@@ -210,19 +204,13 @@ def _write_item(root: Path, settings: Settings, item: _Item) -> None:
     image, label = draw_scene(universe(settings.universe), settings.size, random)
     image_path, label_path = _paths(root, item.name)
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    _write_whole(image_path, cv2.imencode(".jpg", image[..., ::-1], quality)[1].tobytes())
-    _write_whole(label_path, cv2.imencode(".png", label)[1].tobytes())
+    for path, encoded in (
+        (image_path, cv2.imencode(".jpg", image[..., ::-1], quality)[1]),
+        (label_path, cv2.imencode(".png", label)[1]),
+    ):
+        with written_beside(path, durable=False) as beside:
+            beside.write_bytes(encoded.tobytes())
 
 
 def _paths(root: Path, name: str) -> tuple[Path, Path]:
     return root / IMAGES / f"{name}.jpg", root / LABELS / f"{name}.png"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside, then rename: the file is there whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -73,7 +73,7 @@ def test_pixels_do_not_depend_on_the_number_of_workers(folder: Path, tmp_path: P
 
 def test_a_script_that_starts_itself_again_is_told_so_and_does_not_hang(tmp_path: Path) -> None:
     script = tmp_path / "draw.py"
-    call = f"generate({str(tmp_path / 'out')!r}, n_train=30, n_test=4, size=65, workers=2, progress=False)"
+    call = f"generate({str(tmp_path / 'out')!r}, n_train=80, n_test=4, size=65, workers=2, progress=False)"
     script.write_text(f"from sccan.segmentation.data.shapes.dataset import generate\n{call}\n")
     found = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, timeout=100, cwd=ROOT, env=ENVIRONMENT
@@ -121,7 +121,7 @@ def test_an_interrupted_folder_is_completed_with_the_same_files(folder: Path, tm
     ]
     for name in lost:
         (root / name).unlink()
-    (root / "JPEGImages" / ".train_00007.jpg.123").write_bytes(b"half")
+    (root / "JPEGImages" / ".train_00007.jpg.sccan-0123abcd.partial").write_bytes(b"half")
     kept = root / "JPEGImages/train_00008.jpg"
     before = kept.stat().st_mtime_ns
     assert not shapes.is_complete(root)
