@@ -63,7 +63,7 @@ def _backbone() -> CfgNode:
     node.WEIGHTS = ""
     node.DOWNLOAD = False  # NAME timm: fetch weights of the hub if they are not on this machine
     node.TIMM = Node()  # NAME: timm
-    node.TIMM.MODEL = "tf_efficientnet_lite0"  # timm's name
+    node.TIMM.MODEL = "tf_efficientnet_lite1"  # timm's name
     node.TIMM.STAGES = ()  # names (blocks.4, layer3, norm) or numbers among timm's; empty: all that timm lists
     node.TIMM.OUTPUT_STRIDE = whole(
         0, 0, 64

@@ -66,7 +66,7 @@ PACKAGES = {"lite0": _lite(0, "57934424", 17), "lite1": _lite(1, "77cc7160", 20)
 
 
 def packaged_backbone(
-    name: str = "lite0", *, stages: Sequence[str | int] = (), output_stride: int = 0, pixels: Pixels = IMAGENET
+    name: str = "lite1", *, stages: Sequence[str | int] = (), output_stride: int = 0, pixels: Pixels = IMAGENET
 ) -> TimmBackbone:
     """A frozen backbone with weights of ImageNet, from an installed package; nothing is downloaded.
 

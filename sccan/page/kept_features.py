@@ -115,10 +115,18 @@ class KeptFeatures:
         except InputError as error:
             return error
 
-    def _digest(self, number: int) -> str:
+    def _digest(self, number: int, support: bool) -> str:
         key = self._keys[number]
         facts = self.segmenter.facts
-        about = (key, self.stamp(key), facts["model_digest"], facts["method"], facts["size"], facts["precision"])
+        about = (
+            key,
+            self.stamp(key),
+            facts["model_digest"],
+            facts["method"],
+            facts["size"],
+            facts["precision"],
+            support,
+        )
         return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
 

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 import sccan
-from sccan.backbones.packaged import PACKAGES
 from sccan.builders.released.untrained import PACKAGED, untrained
 from sccan.errors import InputError
 from sccan.predict import Classifier, Segmenter
-
-SETTINGS = dict(zip(PACKAGED["segment"][::2], PACKAGED["segment"][1::2], strict=True))
-pytestmark = pytest.mark.skipif(
-    not next(package.installed for package in PACKAGES.values() if package.model == SETTINGS["BACKBONE.TIMM.MODEL"]),
-    reason="the weights' package is not installed",
-)
 
 
 def _scene(left: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,7 +42,7 @@ def eyes(run: Path) -> dict[str, torch.Tensor]:
 
 def differing(run: Path) -> list[str]:
     """Parameters of the saved backbone that are not those of the package."""
-    packaged = packaged_backbone("lite0", stages=("blocks.1", "blocks.2", "blocks.4")).state_dict()
+    packaged = packaged_backbone("lite1", stages=("blocks.1", "blocks.2", "blocks.4")).state_dict()
     saved = eyes(run)
     assert set(saved) == set(packaged)
     return [name for name, value in packaged.items() if not torch.equal(value, saved[name])]
@@ -52,12 +52,12 @@ def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(ti
     assert train.main(argv(tiny, "eyes_sccan", *MERGED)) == 0
     run = tiny.output / "eyes_sccan"
     assert differing(run) == []
-    assert read_header(run / "best.safetensors")["backbone"] == "timm tf_efficientnet_lite0, output stride 16"
+    assert read_header(run / "best.safetensors")["backbone"] == "timm tf_efficientnet_lite1, output stride 16"
     kept = ["TEST.FEATURE_FILES", str(tmp_path / "features")]
     assert test.main(argv(tiny, "eyes_sccan", *MERGED, *kept)) == 0
     results = next((run / "results").rglob("*.json"))
     first = json.loads(results.read_text())
-    assert "timm tf_efficientnet_lite0, output stride 16" in results.read_text()
+    assert "timm tf_efficientnet_lite1, output stride 16" in results.read_text()
     assert test.main(argv(tiny, "eyes_sccan", *MERGED, *kept)) == 0  # from the stored features
     assert json.loads(results.read_text())["seeds"] == first["seeds"]
     segmenter = sccan.load(run)
@@ -66,7 +66,7 @@ def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(ti
     mask[10:30, 20:50] = 1
     found = segmenter(Supports.from_arrays([image], [mask.numpy()]), image)
     assert found.labels.shape == (48, 64)
-    assert "timm tf_efficientnet_lite0" in repr(segmenter)
+    assert "timm tf_efficientnet_lite1" in repr(segmenter)
 
 
 def test_bams_base_learner_tunes_the_eyes_or_keeps_them_and_bam_builds_on_it(tiny: Tiny) -> None:
@@ -150,7 +150,7 @@ def test_can_on_packaged_eyes_is_trained_tested_and_loaded(noise: Path, tmp_path
     run = tmp_path / "can_resnet12_5w1s"
     assert (differing(run) == []) is frozen
     assert test.main(argv) == 0
-    assert "timm tf_efficientnet_lite0" in repr(sccan.load(run))
+    assert "timm tf_efficientnet_lite1" in repr(sccan.load(run))
 
 
 def test_classification_refuses_what_networks_of_timm_cannot_take(noise: Path, tmp_path: Path, refusal) -> None:  # type: ignore[no-untyped-def]

@@ -67,8 +67,9 @@ def _runs(folder: Path) -> list[Case]:
         "{HEADS: 2, GRID: [8, 8], WINDOW: 4, DEPTH: 2}\nOPTIM:\n  head: {LR: 1e-3}\nTEST: {SEEDS: [1, 2]}\n"
     )
     (config / "published.yaml").write_text(
-        "DATA:\n  data_root: x\n  train_list: lists/a.txt\nTRAIN:\n  layers: 50\n  train_h: 33\n  train_w: 33\n  epochs: 2\n"
-        "  base_lr: 0.005\n  rotate_min: -10\n  rotate_max: 10\n  scale_min: 0.9\n  scale_max: 1.1\n  SubEpoch_val: True\n"
+        "DATA:\n  data_root: x\n  train_list: lists/a.txt\nTRAIN:\n  layers: 50\n  train_h: 33\n  train_w: 33\n"
+        "  epochs: 2\n  base_lr: 0.005\n  rotate_min: -10\n  rotate_max: 10\n  scale_min: 0.9\n  scale_max: 1.1\n"
+        "  SubEpoch_val: True\n"
     )
     journal = folder / "journal"
     shutil.copytree(_own_examples(folder), journal)

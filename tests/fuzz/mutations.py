@@ -13,8 +13,8 @@ from typing import Any
 
 EVIL: tuple[Any, ...] = (
     None, True, -1, 0, 0.5, 1e308, float("nan"), float("inf"), 10**9, 10**19, -(10**30), "", "x", "1", "nan", "1e999",
-    "x" * 5000, "\x1b[31mred\x1b[0m", "a\nerror: forged", "../../../etc/passwd", "/etc/passwd", "a\0b", "\ud800", "\u202e",
-    [], {}, [[]], [None], {"a": None}, [[[[[[[[[1]]]]]]]]], "~", "é" * 200,
+    "x" * 5000, "\x1b[31mred\x1b[0m", "a\nerror: forged", "../../../etc/passwd", "/etc/passwd", "a\0b", "\ud800",
+    "\u202e", [], {}, [[]], [None], {"a": None}, [[[[[[[[[1]]]]]]]]], "~", "é" * 200,
 )  # fmt: skip
 """Values that no format expects."""
 WORDS = (

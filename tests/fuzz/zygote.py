@@ -5,6 +5,7 @@ It reads one JSON object per line (argv, cwd, out, err) and answers with how the
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -63,10 +64,8 @@ def run(wish: dict[str, object]) -> dict[str, object]:
         sys.stderr.flush()
         os._exit(code)
     _, status, used = os.wait4(child, 0)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # workers that outlive it
-    except ProcessLookupError:
-        pass
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
     return {"code": code, "seconds": time.monotonic() - began, "bytes": used.ru_maxrss << 10}
 

@@ -40,7 +40,7 @@ def _linear(scores: Tensor, colours: Tensor, radius: int, regularity: float) -> 
     covariance = mean_product - mean * mean_score  # of each colour with the score, [n, 3, h, w]
     spread = [mean_pairs[:, number] - mean[:, i] * mean[:, j] for number, (i, j) in enumerate(PAIRS)]
     red, green, blue = (own + regularity for own in spread[:3])
-    slopes = _solved(red, green, blue, *spread[3:], covariance)
+    slopes = _solved((red, green, blue), (spread[3], spread[4], spread[5]), covariance)
     offsets = mean_score - (slopes * mean).sum(1, keepdim=True)
     found_slopes, found_offsets = _windowed(torch.cat([slopes, offsets], dim=1), radius).split((3, 1), dim=1)
     return found_slopes, found_offsets
@@ -50,8 +50,14 @@ PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Colours whose products are averaged: the diagonal of the covariance, and what is beside it."""
 
 
-def _solved(a: Tensor, d: Tensor, f: Tensor, b: Tensor, c: Tensor, e: Tensor, right: Tensor) -> Tensor:
-    """x of [[a, b, c], [b, d, e], [c, e, f]] x = right, everywhere, by cofactors; right and x are [n, 3, h, w]."""
+def _solved(diagonal: tuple[Tensor, Tensor, Tensor], beside: tuple[Tensor, Tensor, Tensor], right: Tensor) -> Tensor:
+    """x of [[a, b, c], [b, d, e], [c, e, f]] x = right, everywhere, by cofactors; right and x are [n, 3, h, w].
+
+    Args:
+        diagonal: a, d, f, [n, h, w] each.
+        beside: b, c, e.
+    """
+    (a, d, f), (b, c, e) = diagonal, beside
     first = torch.stack([d * f - e * e, c * e - b * f, b * e - c * d], dim=1)
     second = torch.stack([first[:, 1], a * f - c * c, b * c - a * e], dim=1)
     third = torch.stack([first[:, 2], second[:, 2], a * d - b * b], dim=1)

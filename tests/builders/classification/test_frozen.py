@@ -13,11 +13,11 @@ from sccan.config import load_config
 from sccan.errors import InputError
 from tests.classification.noise_run import noise_options
 
-CONFIG = "config/cifar_fs/simpleshot_lite0_5w1s.yaml"
+CONFIG = "config/cifar_fs/simpleshot_lite1_5w1s.yaml"
 
 
 def _options(root: Path, out: Path, *more: str) -> list[str]:
-    small = ["BACKBONE.TIMM.MODEL", "tf_efficientnet_lite0", "PICTURE.SIZE", "(32, 32)", "TEST.PROTOCOL", "uniform"]
+    small = ["BACKBONE.TIMM.MODEL", "tf_efficientnet_lite1", "PICTURE.SIZE", "(32, 32)", "TEST.PROTOCOL", "uniform"]
     return noise_options(root, out, *small, *more)
 
 
