@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from sccan.errors import InputError
 from sccan.files.plain import as_utf8, plain
+from sccan.files.safe_names import folded
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that was uploaded."""
@@ -53,8 +54,8 @@ class PictureNames:
         self._by_name: dict[str, list[Path]] = {}
         self._by_stem: dict[str, list[Path]] = {}
         for file in files:
-            self._by_name.setdefault(_folded(file.name), []).append(file)
-            self._by_stem.setdefault(_folded(file.stem), []).append(file)
+            self._by_name.setdefault(folded(file.name), []).append(file)
+            self._by_stem.setdefault(folded(file.stem), []).append(file)
 
     def find(self, stated: str) -> Path | None:
         """The file that is meant by a name; None: there is none.
@@ -73,8 +74,8 @@ class PictureNames:
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if not parts:
             return None
-        files = self._by_name.get(_folded(parts[-1])) or self._by_stem.get(_folded(parts[-1]))
-        files = files or self._by_stem.get(_folded(parts[-1].rpartition(".")[0] or "\0"), [])
+        files = self._by_name.get(folded(parts[-1])) or self._by_stem.get(folded(parts[-1]))
+        files = files or self._by_stem.get(folded(parts[-1].rpartition(".")[0] or "\0"), [])
         return self._closest(parts, files, name)
 
     def _closest(self, parts: Sequence[str], files: Iterable[Path], name: str) -> Path | None:
@@ -93,17 +94,12 @@ def _agreement(stated: Sequence[str], found: Sequence[str]) -> tuple[int, bool, 
     """How well two paths agree: equal parts from the end on, then whether suffix and letters are the same."""
     equal = 1
     for one, other in zip(reversed(stated[:-1]), reversed(found[:-1]), strict=False):
-        if _folded(one) != _folded(other):
+        if folded(one) != folded(other):
             break
         equal += 1
     last, name = stated[-1], found[-1]
-    return equal, _folded(last) == _folded(name), _normal(last) in (_normal(name), _normal(name).rpartition(".")[0])
+    return equal, folded(last) == folded(name), _normal(last) in (_normal(name), _normal(name).rpartition(".")[0])
 
 
 def _normal(text: str) -> str:
     return unicodedata.normalize("NFC", text)
-
-
-def _folded(text: str) -> str:
-    """Equal for names that some file system takes for the same."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

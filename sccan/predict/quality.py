@@ -62,4 +62,4 @@ def write_report(folder: SegmentedFolder, photos: Sequence[Photo], supports: Seq
         )
     facts = {**folder.segmenter.facts, "examples": repr(folder.supports), "supports": folder.supports.fingerprint}
     title = f"{', '.join(folder.class_names)} in {len(pictures)} pictures"
-    return write_quality_page(folder.out / REPORT, pictures, supports, title=title, facts=facts)
+    return write_quality_page(folder.made.claim(REPORT), pictures, supports, title=title, facts=facts)

@@ -12,13 +12,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
 from sccan.files.journal import Journal, Record
+from sccan.files.made import RECORD, Made
 from sccan.files.photos import Photo
+from sccan.files.plain import as_utf8
+from sccan.files.plain import plain as plain_text
+from sccan.files.safe_names import folded, shortened, unlike
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
@@ -32,6 +36,7 @@ from sccan.segmentation.data.exports.whole import write_export
 
 JOURNAL = ".segment.jsonl"
 OVERLAYS = "overlays"
+SUMMARIES = ("annotations.json", "summary.csv", "classes.txt", "report.html")
 LARGEST_OVERLAY = 1600
 """Longer side of a stored overlay, in pixels; larger pictures are made smaller."""
 HEADER = ("picture", "class", "pixels", "share", "probability", "confidence", "probably_absent")
@@ -61,7 +66,17 @@ class SegmentedFolder:
         self.told = Tally()
         facts: dict[str, Any] = {name: value for name, value in segmenter.facts.items() if name != "model"}
         facts |= {"supports": supports.fingerprint, "classes": list(self.class_names)}
+        if (out / JOURNAL).is_symlink():
+            raise InputError(
+                f"{out / JOURNAL} is a link, and results are not written through links; choose another --out"
+            )
         self.journal = Journal(out / JOURNAL, facts, overwrite=overwrite)
+        try:
+            self.made = Made(out, known=self._known(), overwrite=overwrite)
+            self.made.require(SUMMARIES)
+        except InputError:
+            self.journal.close()
+            raise
 
     def run(
         self, photos: Sequence[Photo], *, overlays: bool = True, advance: Callable[[], None] = lambda: None
@@ -76,20 +91,29 @@ class SegmentedFolder:
         Raises InputError: a result would replace a picture or a file that is not a result, or cannot be written.
         """
         targets = self._targets(photos)
+        self.made.require(self._inside(path) for one in targets.values() for path in (one, self.overlay_path(one)))
+        unfinished = {photo.name for photo in self.left(photos, overlays=overlays)}
 
         def failed(photo: Photo, error: InputError) -> None:
             self.problems[photo.name] = str(error)
             advance()
 
-        left = self.left(photos, overlays=overlays)
-        for result in self.segmenter.each(self.supports, left, on_error=failed, told=self.told):
+        groups = [
+            photos[start : start + self.segmenter.together] for start in range(0, len(photos), self.segmenter.together)
+        ]
+        again = [photo for group in groups if any(one.name in unfinished for one in group) for photo in group]
+        for result in self.segmenter.each(self.supports, again, on_error=failed, told=self.told):
+            if result.picture not in unfinished:
+                continue
             target = targets[result.picture]
+            claim = {"mask": self._inside(target), "source": _source(result.path)}
             # Claimed first: a file that a killed process leaves is known to be ours.
-            self.journal.add(result.picture, {"mask": self._inside(target), "stamp": None})
-            result.save(target)
+            self.journal.add(result.picture, {**claim, "stamp": None})
+            result.save(self.made.claim(self._inside(target)))
             if overlays:
-                write_bytes_atomically(self.overlay_path(target), encode(result.overlay(LARGEST_OVERLAY), "jpeg"))
-            self.journal.add(result.picture, {"mask": self._inside(target), **_record(result)})
+                overlay = self.made.claim(self._inside(self.overlay_path(target)))
+                write_bytes_atomically(overlay, encode(result.overlay(LARGEST_OVERLAY), "jpeg"))
+            self.journal.add(result.picture, {**claim, **_record(result)})
             advance()
 
     def left(self, photos: Sequence[Photo], *, overlays: bool = True) -> list[Photo]:
@@ -114,9 +138,9 @@ class SegmentedFolder:
             for label, region in one["regions"].items()
         ]
         return [
-            write_json(self.out / "annotations.json", coco_instances(coded, self.class_names, info)),
-            write_text_atomically(self.out / "summary.csv", csv_text(HEADER, rows)),
-            write_text_atomically(self.out / "classes.txt", "".join(f"{name}\n" for name in self.class_names)),
+            write_json(self.made.claim("annotations.json"), coco_instances(coded, self.class_names, info)),
+            write_text_atomically(self.made.claim("summary.csv"), csv_text(HEADER, rows)),
+            write_text_atomically(self.made.claim("classes.txt"), "".join(f"{name}\n" for name in self.class_names)),
         ]
 
     def export(self, photos: Sequence[Photo], name: str, options: Options) -> Path:
@@ -154,25 +178,50 @@ class SegmentedFolder:
         return target.is_file() and (not overlays or self.overlay_path(target).is_file())
 
     def _targets(self, photos: Sequence[Photo]) -> dict[str, Path]:
-        """Where every label map goes: never onto a picture, nor onto a file that is no result."""
-        plain = [Path(photo.name).with_suffix(".png") for photo in photos]
-        counts = Counter(plain)
-        names = [
-            Path(photo.name + ".png") if counts[short] > 1 else short
-            for photo, short in zip(photos, plain, strict=True)
-        ]
-        targets = {photo.name: self.out / name for photo, name in zip(photos, names, strict=True)}
+        """Where every label map goes: never onto a picture, nor onto the result of another one.
+
+        A picture keeps the name that its result has got; new ones are called after their picture, with its suffix where
+        two would be called the same.
+        """
         sources = {photo.path.resolve() for photo in photos if photo.path is not None}
         sources |= {one.source.resolve() for one in self.supports.examples if isinstance(one.source, Path)}
-        known = {record["mask"] for record in self.journal.records.values()}
+        taken = {folded(record["mask"]) for record in self.journal.records.values()}
+        plain = {photo.name: str(PurePosixPath(photo.name).with_suffix(".png")) for photo in photos}
+        counts = Counter(folded(name) for name in plain.values())
+        targets: dict[str, Path] = {}
+        for photo in photos:
+            record = self.journal.records.get(photo.name)
+            if record is not None:
+                self._require_same(photo, record)
+                targets[photo.name] = self.out / record["mask"]
+                continue
+            name = plain[photo.name] if counts[folded(plain[photo.name])] == 1 else f"{photo.name}.png"
+            parent, _, last = name.removesuffix(".png").rpartition("/")
+            free = unlike(f"{parent}/{shortened(last)}" if parent else shortened(last), {one[:-4] for one in taken})
+            taken.add(folded(f"{free}.png"))
+            targets[photo.name] = self.out / f"{free}.png"
         for target in targets.values():
             if target.resolve() in sources:
                 raise InputError(f"the result {target} would replace a picture; choose another --out")
-            if target.exists() and self._inside(target) not in known and not self.overwrite:
-                raise InputError(
-                    f"{target} is there and no result of this command; choose another --out, or --overwrite"
-                )
         return targets
+
+    def _require_same(self, photo: Photo, record: Record) -> None:
+        """Raises InputError: the result of this name was made from another picture."""
+        before, now = record.get("source"), _source(photo.path)
+        if before is None or before == now or record["stamp"] == _stamp(photo) or self.overwrite:
+            return
+        raise InputError(
+            f"{self.out / record['mask']} shows {plain_text(before)}; the result of {plain_text(str(now))} would "
+            f"replace it: "
+            "choose another --out, or replace it with --overwrite"
+        )
+
+    def _known(self) -> list[str]:
+        """Files that are ours by the journal alone: results of versions that kept no other record."""
+        masks = [record["mask"] for record in self.journal.records.values()]
+        if not masks or (self.out / RECORD).exists():
+            return masks
+        return [*masks, *(self._inside(self.overlay_path(self.out / mask)) for mask in masks), *SUMMARIES]
 
     def _inside(self, target: Path) -> str:
         return target.relative_to(self.out).as_posix()
@@ -206,6 +255,11 @@ def _regions(regions: Mapping[str, Mapping[str, Any]], size: tuple[int, int], in
         for one in found
         for part in parts_of(region_of_lengths(one.counts, size))
     ]
+
+
+def _source(path: Path | None) -> str | None:
+    """Which picture it is, wherever the command is run."""
+    return None if path is None else as_utf8(str(path.resolve()))
 
 
 def _stamp(photo: Photo) -> list[int]:

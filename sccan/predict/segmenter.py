@@ -10,6 +10,7 @@ Letters: N classes, h w picture size.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device
 from sccan.engine.modes import autocast, check_precision
-from sccan.episodes.stacking import batched
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
@@ -32,7 +32,7 @@ from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
 from sccan.report.sheets import fitted_size
 from sccan.segmentation.data.labels.palette import indexed_png
-from sccan.segmentation.finding.segmenting import ClassState, Region, Segmenting, label_map, region_scores
+from sccan.segmentation.finding.segmenting import ClassMaps, ClassState, Region, Segmenting, label_map, region_scores
 
 SMALLEST_SIDE = 32
 KINDS: dict[str, Literal["png", "webp", "jpeg"]] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
@@ -48,7 +48,9 @@ class SegmentedPicture:
         path: its file; None for arrays.
         image: RGB uint8, [h, w, 3].
         labels: 0 background, c for ``class_names[c - 1]``, uint8 [h, w], at the picture's own size.
-        probabilities: of every class at every pixel, float32 [N, h, w]; each against the background alone.
+        maps: probability of every class at every pixel, float32 [N, h, w]; each against the background alone. Where
+        they
+            are many and large, they are made when they are asked for.
         class_names: the N classes of the supports.
         unlike: those that are probably absent: nothing was marked, or something that hardly resembles the examples.
     """
@@ -57,7 +59,7 @@ class SegmentedPicture:
     path: Path | None
     image: np.ndarray
     labels: np.ndarray
-    probabilities: np.ndarray
+    maps: np.ndarray | ClassMaps
     class_names: tuple[str, ...]
     unlike: tuple[str, ...] = ()
 
@@ -75,7 +77,12 @@ class SegmentedPicture:
     @functools.cached_property
     def regions(self) -> dict[str, Region]:
         """Pixels, share of the picture, mean probability and confidence of every class."""
-        return dict(region_scores(self.probabilities, self.labels, self.class_names))
+        return dict(region_scores(self.maps, self.labels, self.class_names))
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The maps as one array, float32 [N, h, w]."""
+        return np.asarray(self.maps)
 
     @property
     def confidence(self) -> float:
@@ -205,12 +212,20 @@ class Segmenter:
         """
         photos = find_photos(pictures)
         states, names = self.condition(supports), supports.class_names
-        for group in batched(readable(photos, on_error, told), 1 if self.tile else self.task.batch):
+        places = {photo.name: place // self.together for place, photo in enumerate(photos)}
+        # By their place, not by what could be read or is left: the last digits depend on what is computed together.
+        for _, some in itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name]):
+            group = list(some)
             results = self.task.segment([image for _, image in group], states)
             for (photo, image), found in zip(group, results, strict=True):
                 labels = label_map(found.maps)
                 unlike = tuple(name for name, told in zip(names, found.absent, strict=True) if told)
                 yield SegmentedPicture(photo.name, photo.path, image, labels, found.maps, names, unlike)
+
+    @property
+    def together(self) -> int:
+        """Pictures that are computed together."""
+        return 1 if self.tile else self.task.batch
 
     def condition(self, supports: Supports) -> list[ClassState]:
         """The classes of the supports as the method keeps them; computed when they are new.

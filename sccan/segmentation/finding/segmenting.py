@@ -8,7 +8,7 @@ input, h w picture size.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,13 @@ from sccan.segmentation.data.labels.masks import class_mask
 from sccan.segmentation.data.transforms.published import FixedTransform
 from sccan.segmentation.evaluation.shot_vote import VotingMethod
 from sccan.segmentation.finding.absence import ClassLikeness, class_likeness, foreground_sums
-from sccan.segmentation.finding.tiles import tiles
+from sccan.segmentation.finding.tiles import Tile, tiles
 from sccan.segmentation.methods.bam import BAM
 
 WINS = 0.5
 """Probability above which a class wins over the background."""
+MAPS_KEPT = 256 << 20
+"""Bytes of the maps of one picture that are kept; larger ones are made class by class."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,57 @@ class Answer:
     sums: Tensor
 
 
+class ClassMaps:
+    """Probability of every class at every pixel, as an array float32 [N, h, w]: its maps are made when they are asked
+    for.
+
+
+    Many classes on a large picture are gigabytes; then no two maps are in memory at once. Few are made together and
+    kept.
+
+    Attributes:
+        shape: N, h, w.
+        dtype: of the maps.
+    """
+
+    def __init__(self, task: Segmenting, pieces: Sequence[tuple[Tile, Tensor]], size: tuple[int, int]) -> None:
+        """
+        Args:
+            task: makes the maps.
+            pieces: the tiles of the picture, and the margins of the answer for each.
+            size: h, w.
+        """
+        self._task, self._pieces = task, pieces
+        self.shape = (pieces[0][1].shape[0], *size)
+        self.dtype = np.dtype(np.float32)
+        self._kept: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        if 4 * int(np.prod(self.shape)) > MAPS_KEPT:
+            return self._made(slice(number, number + 1))[0]
+        return np.asarray(self)[number]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[number] for number in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self._kept is None:
+            self._kept = self._made(slice(None))
+        return self._kept.astype(dtype or self.dtype, copy=bool(copy))
+
+    def _made(self, classes: slice) -> np.ndarray:
+        height, width = self.shape[1:]
+        if len(self._pieces) == 1:
+            return self._task.at_size(self._pieces[0][1][classes], (height, width))
+        maps = np.zeros((len(range(*classes.indices(len(self)))), height, width), np.float32)
+        for tile, margins in self._pieces:
+            tile.add(self._task.at_size(margins[classes], (len(tile.rows.weights), len(tile.columns.weights))), maps)
+        return maps
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """What was found in a picture.
@@ -100,7 +153,7 @@ class Found:
         absent: of every class, whether what was marked is too unlike its examples, [N].
     """
 
-    maps: np.ndarray
+    maps: ClassMaps
     absent: tuple[bool, ...]
 
 
@@ -166,7 +219,7 @@ class Segmenting:
 
     def foreground(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[np.ndarray]:
         """The maps of `segment` alone."""
-        return [found.maps for found in self.segment(images, states)]
+        return [np.asarray(found.maps) for found in self.segment(images, states)]
 
     def segment(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[Found]:
         """Where every class is.
@@ -175,22 +228,17 @@ class Segmenting:
             images: RGB uint8, [h, w, 3] each.
             states: of the N classes, from `condition`.
         """
-        maps = [np.zeros((len(states), *_size(image)), np.float32) for image in images]
+        pieces: list[list[tuple[Tile, Tensor]]] = [[] for _ in images]
         sums: list[list[Tensor]] = [[] for _ in images]
         jobs = ((place, tile) for place, image in enumerate(images) for tile in tiles(_size(image), self.tile))
         for group in batched(jobs, self.batch):
             parts = [tile.cut(images[place]) for place, tile in group]
             sizes = [_size(part) for part in parts]
-            for (place, tile), size, answer in zip(
-                group, sizes, self.answers(self.encode(parts), sizes, states), strict=True
-            ):
-                found = self.at_size(answer.margins, size)
-                if found.shape == maps[place].shape:
-                    maps[place] = found
-                else:
-                    tile.add(found, maps[place])
+            for (place, tile), answer in zip(group, self.answers(self.encode(parts), sizes, states), strict=True):
+                pieces[place].append((tile, answer.margins))
                 sums[place].append(answer.sums)
         totals = [torch.stack(own).sum(0) for own in sums]  # [N, C] each
+        maps = [ClassMaps(self, own, _size(image)) for own, image in zip(pieces, images, strict=True)]
         return [Found(own, self.absent(total, states)) for own, total in zip(maps, totals, strict=True)]
 
     def _conditioned(self, features: Sequence[Features], masks: np.ndarray) -> ClassState:
@@ -253,7 +301,7 @@ class Segmenting:
         return ((1 + margin) / 2).clamp(0, 1) if isinstance(self.method, BAM) else margin.sigmoid()
 
 
-def label_map(foreground: np.ndarray, wins: float = WINS) -> np.ndarray:
+def label_map(foreground: np.ndarray | ClassMaps, wins: float = WINS) -> np.ndarray:
     """One label per pixel: the class of the highest probability, 0 where none wins over the background; uint8 [h, w].
 
     Args:
@@ -283,7 +331,9 @@ def expected_iou(probability: np.ndarray, region: np.ndarray) -> float:
     return min(inside / union, 1.0) if union > 0 else 0.0
 
 
-def region_scores(foreground: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Mapping[str, Region]:
+def region_scores(
+    foreground: np.ndarray | ClassMaps, labels: np.ndarray, class_names: Sequence[str]
+) -> Mapping[str, Region]:
     """What a label map says about every class, by name."""
     found = {}
     for number, name in enumerate(class_names, 1):

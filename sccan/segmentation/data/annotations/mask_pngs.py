@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from sccan.errors import InputError
 from sccan.files.kinds import LABEL_FOLDERS, MASK_ENDINGS
 from sccan.files.masks import IGNORE, objects, read_mask
+from sccan.files.safe_names import folded
 from sccan.files.tally import Note, Tally
 from sccan.segmentation.data.annotations.annotated import Annotations, Marked
 from sccan.segmentation.data.annotations.places import Place
@@ -67,14 +67,14 @@ def masks_of(place: Place) -> dict[Path, Path]:
     """Picture -> its mask: a PNG called after it, beside it or in a folder of masks."""
     known: dict[tuple[Path, str], Path] = {}
     for file in place.ending(".png"):
-        known.setdefault((file.parent, _folded(file.stem)), file)
+        known.setdefault((file.parent, folded(file.stem)), file)
     found = {}
     for key, image in place.pictures.keys.items():
         inside = [place.root / name / Path(key).parent for name in LABEL_FOLDERS]
         flat = [place.root / name for name in LABEL_FOLDERS]
         beside = [image.parent.parent / name for name in LABEL_FOLDERS]
         for folder in dict.fromkeys((image.parent, *inside, *flat, *beside)):
-            names = (_folded(image.stem + mark) for mark in MASK_ENDINGS)
+            names = (folded(image.stem + mark) for mark in MASK_ENDINGS)
             mask = next((known[folder, name] for name in names if (folder, name) in known), None)
             if mask is not None:
                 found[image] = mask
@@ -118,7 +118,3 @@ def _unshared(found: dict[Path, Path], place: Place) -> dict[Path, Path]:
             )
         owners[mask] = image
     return found
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,124 @@
+"""Which files of a folder of results are ours: written down before they are written, so that nobody else's is replaced.
+
+OUT/.made_by_sccan holds a name per line, as JSON text. What is not in it belongs to somebody else, whatever it is
+called; links are not written through.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from sccan.errors import InputError
+from sccan.files.plain import plain
+from sccan.files.reading import read_text
+
+RECORD = ".made_by_sccan"
+
+
+class Made:
+    """The files that were made in a folder.
+
+    Attributes:
+        folder: the folder.
+        names: of our files, below it.
+    """
+
+    def __init__(self, folder: Path, *, known: Iterable[str] = (), overwrite: bool = False) -> None:
+        """
+        Args:
+            folder: need not be there yet.
+            known: files that are known to be ours besides.
+            overwrite: files that are not ours may be replaced.
+
+        Raises InputError: the record is a link, or no record of ours.
+        """
+        self.folder, self.overwrite = folder, overwrite
+        self._record = folder / RECORD
+        _require_no_link(self._record)
+        self.names = set(known) | (set(_read(self._record)) if self._record.exists() else set())
+
+    def require(self, names: Iterable[str]) -> None:
+        """Checks that files may be written, before any of them is.
+
+        Raises InputError: one is somebody else's, a folder, or behind a link.
+        """
+        for name in names:
+            self._checked(name)
+
+    def claim(self, name: str) -> Path:
+        """The path of a file that is about to be written, noted as ours.
+
+        Raises InputError: see `require`, or the record cannot be written.
+        """
+        path = self._checked(name)
+        if name not in self.names:
+            self.names.add(name)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                handle = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+                with os.fdopen(handle, "w", encoding="ascii") as record:
+                    record.write(json.dumps(name) + "\n")
+            except OSError as error:
+                raise InputError(f"cannot write {self._record}: {error.strerror}; choose another folder") from error
+        return path
+
+    def clear(self, below: str) -> int:
+        """Removes what we made in a sub-folder, and its folders that are empty then.
+
+        Returns:
+            How many files were removed.
+
+        Raises InputError: a link leads out of the folder, or a file cannot be removed.
+        """
+        mine = sorted(name for name in self.names if PurePosixPath(name).parts[:1] == (below,))
+        removed = 0
+        try:
+            for name in mine:
+                path = self._checked(name)
+                if path.exists():
+                    path.unlink()
+                    removed += 1
+            for place in sorted(
+                {self.folder / parent for name in mine for parent in PurePosixPath(name).parents}, reverse=True
+            ):
+                if place != self.folder and place.is_dir() and not any(place.iterdir()):
+                    place.rmdir()
+        except OSError as error:
+            raise InputError(f"cannot clear {self.folder / below}: {error.strerror}; remove it yourself") from error
+        return removed
+
+    def _checked(self, name: str) -> Path:
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+            raise InputError(
+                f"the result {plain(name)!r} would lie outside of {self.folder}; rename the picture or class"
+            )
+        path = self.folder.joinpath(*parts)
+        for place in [*reversed(path.parents[: len(parts) - 1]), path]:
+            _require_no_link(place)
+        if path.is_dir():
+            raise InputError(f"{path} is a folder where a result is to be written; choose another --out")
+        if path.exists() and name not in self.names and not self.overwrite:
+            raise InputError(f"{path} is there and no result of this command; choose another --out, or --overwrite")
+        return path
+
+
+def _require_no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise InputError(
+            f"{path} is a link, and results are not written through links; remove it, or choose another --out"
+        )
+
+
+def _read(record: Path) -> list[str]:
+    lines = read_text(record, "record").split("\n")
+    try:
+        names = [json.loads(line) for line in lines[:-1] if line]  # a killed process leaves half a line
+    except ValueError as error:
+        raise InputError(f"{record} is no record of sccan's; choose another --out, or remove it") from error
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"{record} is no record of sccan's; choose another --out, or remove it")
+    return names
