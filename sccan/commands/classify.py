@@ -14,12 +14,16 @@ from sccan.commands.entry import parser, say
 from sccan.commands.own_pictures import add_compute_options, add_picture_options, require_apart
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
+from sccan.files.alone import alone_in
+from sccan.files.made import Made
 from sccan.files.photos import Photo, find_photos
+from sccan.files.safe_names import safe_names
 from sccan.files.tally import Tally
 from sccan.files.writing import written_beside
 from sccan.predict.classifier import Classifier
 from sccan.predict.supports import Supports
-from sccan.report.classified import Entry, write_classified
+from sccan.report.classified import FILES, Entry, write_classified
+from sccan.report.tables import without_apostrophe
 
 EXAMPLE = """  sccan classify --support examples/ --images photos/ --out classified/
   where examples/cat/, examples/dog/ ... hold a few pictures each and photos/ the pictures to tell apart
@@ -30,6 +34,9 @@ EXAMPLE = """  sccan classify --support examples/ --images photos/ --out classif
   where labelled/cat/, labelled/dog/ ... hold pictures whose class is known: the accuracy is printed
 
 Exit code 1: some pictures could not be read; they are named at the end, and all others are done."""
+
+SORTED = "sorted"
+"""Folder of the copies."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,28 +69,37 @@ def main(argv: list[str] | None = None) -> int:
     truth = _truth(photos, supports.class_names, args.labels)
     say(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
     problems: dict[str, str] = {}
-    with Progress(len(photos), "classifying", unit="picture") as bar:
+    with alone_in(args.out):
+        made = Made(args.out)
+        made.require(FILES)
+        made.require_folder(SORTED)
+        with Progress(len(photos), "classifying", unit="picture") as bar:
 
-        def failed(photo: Photo, error: InputError) -> None:
-            problems[photo.name] = str(error)
-            bar.advance()
+            def failed(photo: Photo, error: InputError) -> None:
+                problems[photo.name] = str(error)
+                bar.advance()
 
-        entries = []
-        for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed, told=told):
-            entries.append(Entry(one.picture, one.name, tuple(one.probabilities.values()), truth.get(one.picture)))
-            bar.advance()
-    _write(args.out, entries, photos, supports.class_names, sort=args.sort)
+            entries = []
+            for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed, told=told):
+                entries.append(Entry(one.picture, one.name, tuple(one.probabilities.values()), truth.get(one.picture)))
+                bar.advance()
+        _write(made, entries, photos, supports.class_names, sort=args.sort)
     say(*_summary(entries), *told.lines(), *(f"not classified: {name}: {why}" for name, why in problems.items()))
     return 1 if problems else 0
 
 
-def _write(out: Path, entries: list[Entry], photos: list[Photo], class_names: Sequence[str], *, sort: bool) -> None:
+def _write(made: Made, entries: list[Entry], photos: list[Photo], class_names: Sequence[str], *, sort: bool) -> None:
     by_name = {photo.name: photo for photo in photos}
-    files = write_classified(out, entries, class_names, lambda name: by_name[name].read())
-    for one in entries if sort else ():
-        with written_beside(out / "sorted" / one.label / one.picture, durable=False) as copy:
+    say(*(f"wrote {path}" for path in write_classified(made, entries, class_names, lambda name: by_name[name].read())))
+    if not sort:
+        return
+    if old := made.clear(SORTED):
+        say(f"removed {old} copies of an earlier run from {made.folder / SORTED}")
+    folders = safe_names((*class_names, NONE))
+    say(*(f"the copies of {name!r} are in {SORTED}/{folder}" for name, folder in folders.items() if folder != name))
+    for one in entries:
+        with written_beside(made.claim(f"{SORTED}/{folders[one.label]}/{one.picture}"), durable=False) as copy:
             shutil.copyfile(str(by_name[one.picture].path), copy)
-    say(*(f"wrote {path}" for path in files))
 
 
 def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None) -> Mapping[str, str]:
@@ -92,7 +108,11 @@ def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None
         folders = {photo.name: Path(photo.name).parts[0] for photo in photos}
         return {name: folder for name, folder in folders.items() if folder in class_names}
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(table.read_text("utf-8-sig").splitlines()) if row]
+        rows = [
+            [without_apostrophe(cell.strip()) for cell in row]
+            for row in csv.reader(table.read_text("utf-8-sig").splitlines())
+            if row
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"labels {table} cannot be read: {error}; expected lines 'picture,class'") from error
     names = {photo.name for photo in photos}

@@ -48,6 +48,13 @@ class Made:
         for name in names:
             self._checked(name)
 
+    def require_folder(self, name: str) -> None:
+        """Raises InputError: what is to be a sub-folder of ours is a link or a file."""
+        path = self.folder / name
+        _require_no_link(path)
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file where a folder is to be; choose another --out")
+
     def claim(self, name: str) -> Path:
         """The path of a file that is about to be written, noted as ours.
 

@@ -195,7 +195,9 @@ class SegmentedFolder:
                 self._require_same(photo, record)
                 targets[photo.name] = self.out / record["mask"]
                 continue
-            name = plain[photo.name] if counts[folded(plain[photo.name])] == 1 else f"{photo.name}.png"
+            long = f"{photo.name}.png"
+            names = [plain[photo.name], long] if counts[folded(plain[photo.name])] == 1 else [long]
+            name = next((one for one in names if folded(one) not in taken), long)
             parent, _, last = name.removesuffix(".png").rpartition("/")
             free = unlike(f"{parent}/{shortened(last)}" if parent else shortened(last), {one[:-4] for one in taken})
             taken.add(folded(f"{free}.png"))

@@ -16,6 +16,7 @@ from sccan.errors import InputError
 from sccan.files.decoding import read_whole
 from sccan.files.heads import head_of
 from sccan.files.photos import Pixels, Source, as_rgb, read_photo
+from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
 from sccan.files.walking import walk
 from sccan.segmentation.data.annotations.examples import Annotated, read_examples
@@ -225,13 +226,14 @@ def _of_class_folders(root: Path, told: Tally) -> list[Example]:
         folders = [folder for folder in top.folders if folder in full or folder.name not in KNOWN]
     found: list[Example] = []
     for folder in folders:
-        examples = read_examples(folder, folder.name)
-        told.extend((what, f"{folder.name}/{name}") for what, name in examples.told)
-        found += [_example(one, examples.names, f"{folder.name}/") for one in examples.annotated]
+        name = as_utf8(folder.name)
+        examples = read_examples(folder, name)
+        told.extend((what, f"{name}/{which}") for what, which in examples.told)
+        found += [_example(one, examples.names, f"{name}/") for one in examples.annotated]
         if not examples.annotated:
             if not examples.pictures:
                 raise InputError(f"class folder {folder} holds no picture; add some, or remove it")
-            found += [Example(f"{folder.name}/{name}", file, (folder.name,), None) for name, file in examples.pictures]
+            found += [Example(f"{name}/{which}", file, (name,), None) for which, file in examples.pictures]
     if not found:
         held = len(walk(root).pictures)
         said = "; ".join(read_examples(root).told.lines())

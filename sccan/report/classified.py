@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from sccan.files.made import Made
 from sccan.files.writing import write_json, write_text_atomically
 from sccan.report.page import Gallery, Page, Panel, Section, Strip
 from sccan.report.pictures import resize_image
 from sccan.report.sheets import fitted_size
 from sccan.report.tables import csv_text
 
+FILES = ("classified.csv", "classified.json", "classified.html")
 THUMBNAIL = (120, 120)
 PER_STRIP = 6
 
@@ -36,18 +38,19 @@ class Entry:
 
 
 def write_classified(
-    out: Path, entries: Sequence[Entry], class_names: Sequence[str], thumbnail: Callable[[str], np.ndarray]
+    made: Made, entries: Sequence[Entry], class_names: Sequence[str], thumbnail: Callable[[str], np.ndarray]
 ) -> list[Path]:
     """Write ``classified.csv``, ``classified.json`` and a contact sheet ``classified.html``.
 
     Args:
-        out: folder, made if missing.
+        made: the folder, and which of its files are ours.
         entries: of all pictures.
         class_names: in the order of the probabilities.
         thumbnail: gives a picture by its name, RGB uint8 [h, w, 3]; made small here.
 
-    Raises InputError: the folder cannot be written.
+    Raises InputError: the folder cannot be written, or holds a file of this name that is not ours.
     """
+    table, plain, sheet = (made.claim(name) for name in FILES)
     known = any(one.truth is not None for one in entries)
     header = ["picture", "class", "probability", *class_names, *(["truth"] if known else [])]
     rows = [
@@ -64,9 +67,9 @@ def write_classified(
         for one in entries
     ]
     return [
-        write_text_atomically(out / "classified.csv", csv_text(header, rows)),
-        write_json(out / "classified.json", records),
-        write_text_atomically(out / "classified.html", contact_sheet(entries, class_names, thumbnail).render()),
+        write_text_atomically(table, csv_text(header, rows)),
+        write_json(plain, records),
+        write_text_atomically(sheet, contact_sheet(entries, class_names, thumbnail).render()),
     ]
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 ABSENT = "–"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,20 @@ class Table:
 
 
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Comma-separated values with a header line; None is an empty field, floats keep every digit."""
+    """Comma-separated values with a header line; None is an empty field, floats keep every digit.
+
+    Text that a spreadsheet would take for a formula (``=1+1``) gets an apostrophe before it.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerow([_no_formula(cell) for cell in header])
+    writer.writerows([_no_formula(cell) for cell in row] for row in rows)
     return buffer.getvalue()
+
+
+def without_apostrophe(cell: str) -> str:
+    """A cell of `csv_text` as it was."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULA else cell
 
 
 def percent(fraction: float) -> str:
@@ -166,6 +176,10 @@ def interval_column(title: str) -> Column:
 def display_width(text: str) -> int:
     """Columns that `text` takes in a terminal: two for wide (East Asian) characters, none for combining marks."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _markdown_cell(text: str) -> str:
