@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ def differing(run: Path) -> list[str]:
     return [name for name, value in packaged.items() if not torch.equal(value, saved[name])]
 
 
-def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(tiny: Tiny, tmp_path: Path) -> None:
+def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(
+    tiny: Tiny, tmp_path: Path, refusal  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
     assert train.main(argv(tiny, "eyes_sccan", *MERGED)) == 0
     run = tiny.output / "eyes_sccan"
     assert differing(run) == []
@@ -60,7 +63,10 @@ def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(ti
     assert "timm tf_efficientnet_lite1, output stride 16" in results.read_text()
     assert test.main(argv(tiny, "eyes_sccan", *MERGED, *kept)) == 0  # from the stored features
     assert json.loads(results.read_text())["seeds"] == first["seeds"]
-    segmenter = sccan.load(run)
+    line = refusal(test.main, argv(tiny, "eyes_sccan", *MERGED, "BACKBONE.TIMM.OUTPUT_STRIDE", "8"))
+    assert "output stride 16, but the settings name backbone timm tf_efficientnet_lite0, output stride 8" in line
+    alone = Path(shutil.copy(run / "best.safetensors", tmp_path / "model.safetensors"))
+    segmenter = sccan.load(alone)
     image = torch.randint(0, 255, (48, 64, 3), dtype=torch.uint8).numpy()
     mask = torch.zeros(48, 64, dtype=torch.uint8)
     mask[10:30, 20:50] = 1
