@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sccan.backbones.hub import HubWeights, parse_hub_name
+from sccan.backbones.packaged import package_of
 from sccan.errors import InputError, nearest
 
 NOT_MEASURED = (
@@ -19,10 +20,12 @@ class Eyes:
 
     Attributes:
         title: what it is called in names.
-        model: timm's name, with the tag of its weights.
+        model: timm's name; of weights on the hub with their tag.
         license: of the weights, as timm names it.
-        megabytes: size of the download.
+        megabytes: size of the weights.
         side: of the network's input, in pixels; a multiple of the patch.
+        stages: whose maps are compared.
+        output_stride: see `timm_backbone`.
     """
 
     title: str
@@ -30,11 +33,18 @@ class Eyes:
     license: str
     megabytes: int
     side: int
+    stages: tuple[str, ...] = ("norm",)
+    output_stride: int = 0
 
     @property
-    def weights(self) -> HubWeights:
-        """Where they lie on the hub."""
-        return parse_hub_name(f"timm/{self.model}")
+    def weights(self) -> HubWeights | None:
+        """Where they lie on the hub; None: in an installed package."""
+        return parse_hub_name(f"timm/{self.model}") if "." in self.model else None
+
+    @property
+    def here(self) -> bool:
+        """Whether the weights are on this machine."""
+        return package_of(self.model).installed if self.weights is None else self.weights.path.is_file()
 
 
 @dataclass(frozen=True)
@@ -59,15 +69,20 @@ class ReadyModel:
     @property
     def options(self) -> list[str]:
         """The settings that it is, as KEY VALUE words."""
+        eyes, stages = self.eyes, str(list(self.eyes.stages))
         return [
-            *("METHOD.NAME", self.method, "BACKBONE.NAME", "timm", "BACKBONE.WEIGHTS", f"hub:{self.eyes.weights}"),
-            *("BACKBONE.TIMM.MODEL", self.eyes.model, "BACKBONE.TIMM.STAGES", "[norm]"),
-            *("TEST.SIZE", str(self.eyes.side)),
+            *("METHOD.NAME", self.method, f"METHOD.{self.method.upper()}.STAGES", stages),
+            *("BACKBONE.NAME", "timm", "BACKBONE.TIMM.MODEL", eyes.model, "BACKBONE.TIMM.STAGES", stages),
+            *("BACKBONE.TIMM.OUTPUT_STRIDE", str(eyes.output_stride)),
+            *("BACKBONE.WEIGHTS", f"hub:{eyes.weights}" if eyes.weights else "packaged"),
+            *("TEST.RESIZE", "square", "TEST.SIZE", str(eyes.side)),
         ]
 
 
-DINOV2, DINOV3 = "vit_{}_patch14_dinov2.lvd142m", "vit_{}_patch16_dinov3.lvd1689m"
-EYES = (
+LITE, DINOV2, DINOV3 = "tf_efficientnet_{}", "vit_{}_patch14_dinov2.lvd142m", "vit_{}_patch16_dinov3.lvd1689m"
+PACKAGED = (Eyes("lite1", LITE.format("lite1"), "apache-2.0", 20, 448, ("blocks.4", "blocks.5"), 16),)
+"""EfficientNet-Lite at the side and with the blocks that did best; see docs/results.md."""
+HUB = (
     Eyes("dinov2-small", DINOV2.format("small"), "apache-2.0", 88, 518),
     Eyes("dinov2-base", DINOV2.format("base"), "apache-2.0", 346, 518),
     Eyes("dinov3-small", DINOV3.format("small"), "dinov3-license", 86, 512),
@@ -76,8 +91,17 @@ EYES = (
 )
 """DINOv2 at the side it was trained at; DINOv3 at half the side that INSID3 and FROST were published with, the large
 one at that side itself."""
-READY = {ready.name: ready for ready in (ReadyModel(method, eyes) for method in ("insid3", "frost") for eyes in EYES)}
+METHODS = ("guided_density", "insid3", "frost")
+READY = {
+    ready.name: ready
+    for ready in (
+        *(ReadyModel(method, eyes, "docs/results.md") for eyes in PACKAGED for method in METHODS),
+        *(ReadyModel(method, eyes) for method in METHODS for eyes in HUB),
+    )
+}
 """Name -> model."""
+DEFAULT = READY["guided_density-lite1"]
+"""What is taken where no model is named."""
 
 
 def ready_model(name: str) -> ReadyModel:

@@ -4,7 +4,8 @@ import argparse
 
 from sccan.backbones.hub import HubWeights, fetch_weights, parse_hub_name
 from sccan.backbones.licenses import accept, require_accepted
-from sccan.builders.ready import NOT_MEASURED, READY, ready_model
+from sccan.backbones.packaged import package_of
+from sccan.builders.ready import DEFAULT, NOT_MEASURED, READY, Eyes, ready_model
 from sccan.commands.entry import parser
 from sccan.report.tables import Column, Table, text_column
 
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
 def table() -> Table:
     """All ready models and what is known of each."""
     rows = [
-        (name, eyes.model, eyes.license, eyes.megabytes, eyes.side, _kept(eyes.weights), ready.measured or "no")
+        (name, eyes.model, eyes.license, eyes.megabytes, eyes.side, _kept(eyes), ready.measured or "no")
         for name, ready in READY.items()
         for eyes in (ready.eyes,)
     ]
@@ -43,11 +44,13 @@ def table() -> Table:
         text_column("weights"),
         text_column("measured"),
     ]
-    return Table(columns, rows, note=f"Measured no: {NOT_MEASURED}.")
+    return Table(columns, rows, note=f"Without a name: {DEFAULT.name}. Measured no: {NOT_MEASURED}.")
 
 
-def _kept(weights: HubWeights) -> str:
-    return "here" if weights.path.is_file() else "not fetched"
+def _kept(eyes: Eyes) -> str:
+    if eyes.weights is None:
+        return "installed" if eyes.here else "not installed"
+    return "here" if eyes.here else "not fetched"
 
 
 def _fetch(name: str) -> None:
@@ -56,6 +59,9 @@ def _fetch(name: str) -> None:
     Raises InputError: there are none, the hub does not serve them, or their licence is not agreed to.
     """
     weights = parse_hub_name(name) if "/" in name else ready_model(name).eyes.weights
+    if weights is None:
+        print(f"{name}: {package_of(ready_model(name).eyes.model).path}")  # pip has installed it
+        return
     licence = _license_of(weights)
     require_accepted(licence, str(weights))
     print(f"{weights}, licence {licence or 'unknown here; see the hub'}: {fetch_weights(weights)}")

@@ -6,14 +6,15 @@ import pytest
 import timm
 import torch
 
+from sccan.backbones.packaged import package_of
 from sccan.backbones.timm_backbone import patch_side
 from sccan.builders.backbones import backbone_name, require_sides
-from sccan.builders.ready import EYES, READY, Eyes, ready_model
+from sccan.builders.ready import DEFAULT, HUB, METHODS, PACKAGED, READY, Eyes, ready_model
 from sccan.config import load_config
 from sccan.errors import InputError
 
 
-@pytest.mark.parametrize("eyes", EYES, ids=lambda eyes: eyes.title)
+@pytest.mark.parametrize("eyes", HUB, ids=lambda eyes: eyes.title)
 def test_licence_size_and_name_are_those_that_timm_knows(eyes: Eyes) -> None:
     with torch.device("meta"):
         net = timm.create_model(eyes.model, num_classes=0)
@@ -25,16 +26,22 @@ def test_licence_size_and_name_are_those_that_timm_knows(eyes: Eyes) -> None:
 
 
 def test_every_method_has_every_backbone_and_its_settings_fit() -> None:
-    assert {ready.method for ready in READY.values()} == {"insid3", "frost"}
-    assert len(READY) == 2 * len(EYES)
+    assert len(READY) == len(METHODS) * (len(HUB) + len(PACKAGED))
+    assert DEFAULT is next(iter(READY.values()))
     for name, ready in READY.items():
-        options = list(ready.options)
-        options[options.index("METHOD.NAME") + 1] = "sccan"
-        cfg = load_config("config/pascal/pascal_split0_resnet50.yaml", options)
-        assert backbone_name(cfg) == f"timm {ready.eyes.model}"
-        assert cfg.BACKBONE.TIMM.STAGES == ("norm",)
+        cfg = load_config("config/pascal/pascal_split0_resnet50.yaml", ready.options)
+        assert backbone_name(cfg).startswith(f"timm {ready.eyes.model}")
+        assert cfg.BACKBONE.TIMM.STAGES == cfg.METHOD[ready.method.upper()].STAGES == ready.eyes.stages
+        assert cfg.BACKBONE.WEIGHTS == (f"hub:{ready.eyes.weights}" if ready.eyes.weights else "packaged")
         require_sides(cfg, "TEST.SIZE", (cfg.TEST.SIZE,))
         assert ready_model(name) is ready
+
+
+@pytest.mark.parametrize("eyes", PACKAGED, ids=lambda eyes: eyes.title)
+def test_packaged_weights_are_what_the_table_says(eyes: Eyes) -> None:
+    package = package_of(eyes.model)
+    assert (package.license, package.megabytes, package.installed) == (eyes.license, eyes.megabytes, eyes.here)
+    assert eyes.weights is None
 
 
 def test_an_unknown_name_is_one_line_with_the_nearest() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sccan
-from sccan.builders.released.untrained import PACKAGED, untrained
+from sccan.builders.released.untrained import TAKEN, untrained
 from sccan.errors import InputError
 from sccan.predict import Classifier, Segmenter
 
@@ -31,7 +31,7 @@ def test_without_a_name_a_model_that_needs_no_training_finds_the_object() -> Non
 
 
 def test_settings_of_it_can_be_replaced() -> None:
-    built = untrained(PACKAGED["segment"], ("METHOD.GUIDED_DENSITY.SIGMA", "0.1", "TEST.SIZE", "64"))
+    built = untrained(TAKEN["segment"], ("METHOD.GUIDED_DENSITY.SIGMA", "0.1", "TEST.SIZE", "64"))
     assert built.cfg.METHOD.GUIDED_DENSITY.SIGMA == 0.1
     assert not any(parameter.requires_grad for parameter in built.method.parameters())
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sccan.builders.ready import READY
+from sccan.builders.ready import DEFAULT, READY
 from sccan.commands import models
 from sccan.commands.main import main as sccan_main
 from tests.files.loopback import CONTENT, Server
 
 NAME = "insid3-dinov2-small"
 WEIGHTS = READY[NAME].eyes.weights
+assert WEIGHTS
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def hub(tmp_path: Path, server: tuple[Server, str], monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HF_ENDPOINT", address)
     monkeypatch.setenv("SCCAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SCCAN_ACCEPT_LICENSES", raising=False)
-    state.files = {f"/{ready.eyes.weights.name}/resolve/main/model.safetensors": CONTENT for ready in READY.values()}
+    names = [ready.eyes.weights.name for ready in READY.values() if ready.eyes.weights]
+    state.files = {f"/{name}/resolve/main/model.safetensors": CONTENT for name in names}
     state.sha256 = hashlib.sha256(CONTENT).hexdigest()
     return state
 
@@ -34,7 +36,8 @@ def test_the_table_names_method_backbone_licence_size_and_what_was_measured(
     printed = capsys.readouterr().out
     for name, ready in READY.items():
         line = next(line for line in printed.splitlines() if f" {name} " in f" {line} ")
-        for part in (ready.eyes.model, ready.eyes.license, str(ready.eyes.megabytes), "not fetched"):
+        kept = "not fetched" if ready.eyes.weights else "installed"
+        for part in (ready.eyes.model, ready.eyes.license, str(ready.eyes.megabytes), kept):
             assert part in line
     assert "Measured no: nothing was measured here" in printed
     assert hub.asked == hub.heads == []
@@ -49,6 +52,12 @@ def test_weights_are_fetched_by_name_and_then_here(hub: Server, capsys: pytest.C
     capsys.readouterr()
     assert models.main([]) == 0
     assert " here" in next(line for line in capsys.readouterr().out.splitlines() if NAME in line)
+
+
+def test_packaged_weights_are_there_already(hub: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models.main(["--fetch", DEFAULT.name]) == 0
+    assert "efficientnet-lite" in capsys.readouterr().out
+    assert hub.asked == []
 
 
 def test_a_licence_is_shown_first_and_agreed_to_once(hub: Server, refusal) -> None:  # type: ignore[no-untyped-def]

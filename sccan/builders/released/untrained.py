@@ -13,7 +13,7 @@ from sccan.backbones.weights import weights_digest
 from sccan.builders.backbones import backbone_name
 from sccan.builders.classification.data import build_untrained
 from sccan.builders.classification.frozen import TRAINING_FREE as CLASSIFYING
-from sccan.builders.ready import READY
+from sccan.builders.ready import DEFAULT, READY
 from sccan.builders.segmentation.models import TRAINING_FREE as SEGMENTING
 from sccan.builders.segmentation.models import build_method
 from sccan.config import config_of
@@ -21,21 +21,13 @@ from sccan.engine.folded import fold_backbones
 from sccan.errors import InputError
 from sccan.method import Method
 
-SIDE = 448
-EYES = ("blocks.4", "blocks.5")
-SEGMENT: tuple[str, ...] = (
-    *("METHOD.NAME", "guided_density", "METHOD.GUIDED_DENSITY.STAGES", str(EYES)),
-    *("BACKBONE.NAME", "timm", "BACKBONE.TIMM.MODEL", "tf_efficientnet_lite1", "BACKBONE.TIMM.STAGES", str(EYES)),
-    *("BACKBONE.TIMM.OUTPUT_STRIDE", "16", "BACKBONE.WEIGHTS", "packaged"),
-    *("TEST.RESIZE", "square", "TEST.SIZE", str(SIDE)),
-)
 CLASSIFY: tuple[str, ...] = (
     *("METHOD.NAME", "simpleshot", "METHOD.FROZEN.CENTRE", "supports"),
     *("BACKBONE.NAME", "timm", "BACKBONE.TIMM.MODEL", "tf_efficientnet_lite1", "BACKBONE.TIMM.STAGES", "('bn2',)"),
     *("BACKBONE.WEIGHTS", "packaged", "PICTURE.SIZE", "(224, 224)", "PICTURE.CONSTANTS", "imagenet"),
 )
-PACKAGED: Mapping[str, tuple[str, ...]] = {"segment": SEGMENT, "classify": CLASSIFY}
-"""Name -> settings of the models that are taken where none is named; their weights are an installed package."""
+TAKEN: Mapping[str, Sequence[str]] = {"segment": DEFAULT.options, "classify": CLASSIFY}
+"""Task -> settings of the model that is taken where none is named; its weights are an installed package."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +53,12 @@ class Untrained:
 
 def named_settings(name: str) -> Sequence[str]:
     """The settings of a model by its name, of an installed package or of the hub; empty where there is no such name."""
-    return PACKAGED.get(name, ()) or (READY[name].options if name in READY else ())
+    return TAKEN.get(name, ()) or (READY[name].options if name in READY else ())
 
 
 def model_names() -> tuple[str, ...]:
     """Every name that `named_settings` knows."""
-    return (*PACKAGED, *READY)
+    return (*TAKEN, *READY)
 
 
 def untrained(settings: Sequence[str], opts: Sequence[str] = ()) -> Untrained:
