@@ -47,6 +47,11 @@ class Method(nn.Module, ABC):
         """Whether `encode_support` gives more than `encode`."""
         return False
 
+    @property
+    def learns_from_absence(self) -> bool:
+        """Whether `condition` learns from support pictures whose masks are background alone, beside others."""
+        return False
+
     @abstractmethod
     def condition(self, support: Features, labels: Tensor) -> Any:
         """What the method keeps of B support sets; computed once for any number of queries.

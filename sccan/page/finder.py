@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,10 +180,16 @@ class Finder:
     def _begin(self) -> None:
         """Conditions every class on the examples as they are now."""
         self._wanted = False
-        versions, shots = self._versions(), self._examples(list(self.store.marked()))
-        if not (shown := self._shown_in(shots)):
+        versions, marked = self._versions(), self.store.marked()
+        shots = self._examples(marked)
+        if not (shown := self._shown_in(shots.values())):
             raise InputError("no class that is there is marked anywhere; mark the object in one picture first")
-        states = self.task.condition_on(_numbered(shots, shown), [entry.name for entry in shown])
+        states = []
+        for entry in shown:
+            own = _numbered([shot for shot in shots.values() if (shot.label == entry.number).any()], [entry])
+            absent = [key for key, mark in marked.items() if mark.status == "absent" and mark.newest >= entry.number]
+            empty = [shots[key].features for key in absent if key in shots]
+            states += self.task.condition_on(own, [entry.name], absent=empty)
         self._round += 1
         self._checked = False
         self._search = Search(self._round, tuple(entry.number for entry in shown), tuple(states), versions)
@@ -196,7 +202,7 @@ class Finder:
         keys = sorted(
             (key for key, mark in marked.items() if mark.status != "absent"), key=lambda key: marked[key].time
         )
-        shots = [shot for shot in self._examples(keys[-MOST:]) if shot.label.any()]
+        shots = [shot for shot in self._examples(keys[-MOST:]).values() if shot.label.any()]
         if shown := self._shown_in(shots):
             numbered = _numbered(shots, shown)
             pictures = {photo.name: key for key, photo in self.store.gallery.photos.items()}
@@ -210,18 +216,18 @@ class Finder:
             self._checked = False
             raise Superseded
 
-    def _shown_in(self, shots: Sequence[EncodedShot]) -> list[ClassEntry]:
+    def _shown_in(self, shots: Iterable[EncodedShot]) -> list[ClassEntry]:
         """The classes that some example shows."""
         there = {value for shot in shots for value in np.unique(shot.label).tolist()}
         return [entry for entry in self.store.classes.active if entry.number in there]
 
-    def _examples(self, keys: Sequence[str]) -> list[EncodedShot]:
+    def _examples(self, keys: Iterable[str]) -> dict[str, EncodedShot]:
         """What a person has marked, with its features; what cannot be read is left out, and told."""
-        shots = []
+        shots = {}
         for key in keys:
-            features, label = self._get([key]).get(key), self.store.label(key)
+            features, label = self._get([key], support=True).get(key), self.store.label(key)
             if features is not None and label is not None:
-                shots.append(EncodedShot(self.store.gallery.photos[key].name, features, label))
+                shots[key] = EncodedShot(self.store.gallery.photos[key].name, features, label)
         return shots
 
     def _predict(self, group: Sequence[str]) -> None:
@@ -257,10 +263,10 @@ class Finder:
             self.features.stamp(key),
         )
 
-    def _get(self, keys: Sequence[str]) -> dict[str, Features]:
+    def _get(self, keys: Sequence[str], *, support: bool = False) -> dict[str, Features]:
         """Features of those that can be read."""
         found = {}
-        for key, one in self.features.get(keys).items():
+        for key, one in self.features.get(keys, support=support).items():
             if isinstance(one, InputError):
                 self.problems[key] = str(one)
                 self._facts.pop(key, None)

@@ -14,9 +14,9 @@ from sccan.report.pictures import resize_image
 
 MARGIN = 0.25
 """Of the box's longer side, around it: what GrabCut learns the background from."""
-LARGEST = 400
+LARGEST = 256
 """Longer side at which GrabCut works, in pixels."""
-ROUNDS = 4
+ROUNDS = 3
 CRUMB = 0.05
 """Parts smaller than this share of the largest are dropped."""
 

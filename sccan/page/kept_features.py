@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.files.photos import read_photo
 from sccan.page.places import Gallery
+from sccan.page.thumbnails import thumbnail
 from sccan.predict.segmenter import Segmenter
 
 IN_MEMORY = 384 << 20
@@ -47,16 +49,22 @@ class KeptFeatures:
         self._decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoding")
 
     def has(self, key: str) -> bool:
-        """Whether the features of a picture need not be computed."""
-        return key in self._memory or self._files.path(self._numbers[key]).is_file()
+        """Whether the features of a picture need not be computed. Raises OSError: it is gone."""
+        number = self._numbers[key]
+        return self._digest(number, False) in self._memory or self._files.path(number).is_file()
 
-    def get(self, keys: Sequence[str]) -> dict[str, Features | InputError]:
-        """Features of some pictures, computed together where they are new; or why there are none."""
+    def get(self, keys: Sequence[str], *, support: bool = False) -> dict[str, Features | InputError]:
+        """Features of some pictures, computed together where they are new; or why there are none.
+
+        Args:
+            support: as those of examples, of which some methods look at more.
+        """
+        support = support and self.segmenter.task.method.supports_differ
         found: dict[str, Features | InputError] = {}
         for key in keys:
             try:
                 self.gallery.read_path(key)
-                if (known := self._known(key)) is not None:
+                if (known := self._known(key, support)) is not None:
                     found[key] = known
             except (InputError, OSError) as error:
                 found[key] = error if isinstance(error, InputError) else _gone(error)
@@ -68,15 +76,25 @@ class KeptFeatures:
             else:
                 images[key] = image
         if images:
-            features = self.segmenter.task.encode(list(images.values()))
-            for place, (key, image) in enumerate(images.items()):
-                own = Features(
-                    {n: m[place : place + 1].half().cpu() for n, m in features.maps.items()}, features.image_size
-                )
-                self.sizes[key] = image.shape[0], image.shape[1]
-                self._write(key, own)
-                found[key] = self._remember(key, own)
-        return {key: one if isinstance(one, InputError) else _whole(one, self.segmenter) for key, one in found.items()}
+            found |= self._encoded(images, support)
+        return {key: one if isinstance(one, InputError) else self._whole(one) for key, one in found.items()}
+
+    def _encoded(self, images: dict[str, np.ndarray], support: bool) -> dict[str, Features]:
+        """Of pictures that are new, kept from now on."""
+        features = self.segmenter.task.encode(list(images.values()), support=support)
+        found = {}
+        for place, (key, image) in enumerate(images.items()):
+            maps = {name: value[place : place + 1].half().cpu() for name, value in features.maps.items()}
+            self.sizes[key] = image.shape[0], image.shape[1]
+            found[key] = Features(maps, features.image_size)
+            try:
+                self._files.write(self._numbers[key], found[key], support=support)
+                self._remember(self._digest(self._numbers[key], support), found[key])
+            except InputError:
+                self._files.budget_bytes = 0  # the disk is full: what is in memory serves
+            except OSError:
+                continue  # the picture vanished meanwhile
+        return found
 
     def stamp(self, key: str) -> tuple[int, int]:
         """Changes when the picture's file does. Raises OSError: it is gone."""
@@ -86,47 +104,44 @@ class KeptFeatures:
     def close(self) -> None:
         self._decoders.shutdown()
 
-    def _known(self, key: str) -> Features | None:
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
+    def _known(self, key: str, support: bool) -> Features | None:
+        digest = self._digest(self._numbers[key], support)
+        if digest in self._memory:
+            self._memory.move_to_end(digest)
+            return self._memory[digest]
         try:
-            stored = self._files.read(self._numbers[key])
+            stored = self._files.read(self._numbers[key], support=support)
         except InputError:
             return None  # damaged: computed again, and written over
-        return None if stored is None else self._remember(key, stored)
+        return None if stored is None else self._remember(digest, stored)
 
-    def _remember(self, key: str, features: Features) -> Features:
-        self._memory[key] = features
+    def _remember(self, digest: str, features: Features) -> Features:
+        self._memory[digest] = features
         self._used += _bytes(features)
         while self._used > IN_MEMORY and len(self._memory) > 1:
             self._used -= _bytes(self._memory.popitem(last=False)[1])
         return features
 
-    def _write(self, key: str, features: Features) -> None:
-        try:
-            self._files.write(self._numbers[key], features)
-        except InputError:
-            self._files.budget_bytes = 0  # the disk is full: what is in memory serves
-
     def _read(self, key: str) -> np.ndarray | InputError:
+        """The picture; its thumbnail is made on the way."""
         try:
-            return read_photo(self.gallery.read_path(key))
+            image = read_photo(self.gallery.read_path(key))
+            with contextlib.suppress(OSError):
+                thumbnail(self.gallery, key, image)
+            return image
         except InputError as error:
             return error
+
+    def _whole(self, features: Features) -> Features:
+        """In the precision that the method computes in."""
+        maps = {name: value.to(self.segmenter.device, torch.float32) for name, value in features.maps.items()}
+        return Features(maps, features.image_size)
 
     def _digest(self, number: int, support: bool) -> str:
         key = self._keys[number]
         facts = self.segmenter.facts
-        about = (
-            key,
-            self.stamp(key),
-            facts["model_digest"],
-            facts["method"],
-            facts["size"],
-            facts["precision"],
-            support,
-        )
+        about = [facts[name] for name in ("model_digest", "method", "size", "precision")]
+        about += [key, *self.stamp(key), support]
         return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
 
@@ -136,9 +151,3 @@ def _gone(error: OSError) -> InputError:
 
 def _bytes(features: Features) -> int:
     return sum(value.nbytes for value in features.maps.values())
-
-
-def _whole(features: Features, segmenter: Segmenter) -> Features:
-    """In the precision that the method computes in."""
-    maps = {name: value.to(segmenter.device, torch.float32) for name, value in features.maps.items()}
-    return Features(maps, features.image_size)

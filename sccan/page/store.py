@@ -26,6 +26,7 @@ from sccan.files.writing import write_bytes_atomically, write_json
 from sccan.page.classes import ClassEntry, ClassList
 from sccan.page.places import OURS, Gallery, require_inside
 from sccan.segmentation.data.labels.palette import indexed_png
+from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS
 from sccan.segmentation.finding.segmenting import WINS
 
 Status = Literal["drawn", "accepted", "absent"]
@@ -45,6 +46,7 @@ class Mark:
         version: counts the changes; of two windows only the one that knows the latest may write.
         source: ``page``, or ``annotations`` that lay in the folder.
         agreement: IoU of this mask with the prediction that it replaced; None where there was none.
+        newest: number of the newest class at that time: of later ones it says nothing.
         time: of the change, in seconds since 1970.
     """
 
@@ -52,6 +54,7 @@ class Mark:
     version: int
     source: str = "page"
     agreement: float | None = None
+    newest: int = LARGEST_CLASS
     time: float = 0.0
 
 
@@ -147,7 +150,8 @@ class Store:
         with self._lock:
             self._require_latest(key, base)
             write_bytes_atomically(self._mask_path(key), indexed_png(self._with_removed(key, label)))
-            return self._note(key, Mark(status, base + 1, source, agreement, time.time()))
+            newest = max((entry.number for entry in self.classes.entries), default=0)
+            return self._note(key, Mark(status, base + 1, source, agreement, newest, time.time()))
 
     def accept(self, key: str, *, base: int) -> Mark:
         """Says of a mask that is there that it is finished.
@@ -255,6 +259,7 @@ def _mark(record: dict[str, Any]) -> Mark:
         int(record.get("version", 1)),
         str(record.get("source", "page")),
         None if agreement is None else float(agreement),
+        int(record.get("newest", LARGEST_CLASS)),
         float(record.get("time", 0.0)),
     )
 

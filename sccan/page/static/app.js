@@ -45,7 +45,7 @@ function choose(name) {
 }
 
 async function search() {
-  await picture.saver.flush();
+  await picture.settle();
   await trying(async () => takeProgress(await call("POST", "/api/find")));
 }
 

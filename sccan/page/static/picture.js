@@ -22,6 +22,7 @@ export class Picture {
     this.acting = false;
     this.before = null; // labels at the beginning of a stroke
     this.loading = 0;
+    this.fitting = Promise.resolve(); // a box on its way to an object
     on("picture", ({ row, before }) => row.key === this.key && this.rowChanged(row, before));
     on("threshold", () => this.by === "prediction" && this.reload());
     on("classes", () => this.stage.recolour());
@@ -135,7 +136,11 @@ export class Picture {
     emit("drawn");
   }
 
-  async box(rect, value) {
+  box(rect, value) {
+    this.fitting = this.fit(rect, value);
+  }
+
+  async fit(rect, value) {
     const { key } = this;
     emit("busy", "Fitting the box to the object …");
     const found = await trying(() => pixels("POST", `/api/pictures/${key}/box`, rect));
@@ -162,11 +167,17 @@ export class Picture {
     return this.act("take_back");
   }
 
+  /** Everything that was drawn is on the server, if it can be reached. */
+  async settle() {
+    await this.fitting;
+    await this.saver.flush();
+  }
+
   /** Whether it was done. */
   async act(what) {
     const { key } = this;
     if (!this.labels) return false;
-    await this.saver.flush();
+    await this.settle();
     if (this.saver.isUnsaved(key)) return false; // the server is away; the saver has said so
     this.acting = true;
     try {

@@ -198,8 +198,16 @@ class Segmenting:
         """The shot with its features instead of its pixels."""
         return EncodedShot(shot.name, self.encode([shot.image], support=True), shot.label)
 
-    def condition_on(self, shots: Sequence[EncodedShot], class_names: Sequence[str]) -> list[ClassState]:
-        """`condition` on features that are known already, with the same answers and errors."""
+    def condition_on(
+        self, shots: Sequence[EncodedShot], class_names: Sequence[str], *, absent: Sequence[Features] = ()
+    ) -> list[ClassState]:
+        """`condition` on features that are known already, with the same answers and errors.
+
+        Args:
+            shots: annotated pictures.
+            class_names: of the labels 1 .. N.
+            absent: features of pictures in which none of the classes is; methods that cannot learn from them do not.
+        """
         features = [shot.features for shot in shots]
         labels = [self.transform.label(shot.label) for shot in shots]
         states = []
@@ -214,7 +222,7 @@ class Segmenting:
                         f"the {name} in example {shots[place].name} is too small: nothing of it is left at the "
                         "network's input; mark a larger one, cut the picture, or raise the size"
                     )
-            states.append(self._conditioned([features[place] for place in own], np.stack(masks)))
+            states.append(self._conditioned([features[place] for place in own], np.stack(masks), absent))
         return states
 
     def foreground(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[np.ndarray]:
@@ -241,15 +249,19 @@ class Segmenting:
         maps = [ClassMaps(self, own, _size(image)) for own, image in zip(pieces, images, strict=True)]
         return [Found(own, self.absent(total, states)) for own, total in zip(maps, totals, strict=True)]
 
-    def _conditioned(self, features: Sequence[Features], masks: np.ndarray) -> ClassState:
+    def _conditioned(self, features: Sequence[Features], masks: np.ndarray, absent: Sequence[Features]) -> ClassState:
         method = self.method
         if isinstance(method, BAM) and len(masks) not in (1, method.n_shot):
             method = VotingMethod(method)  # its network weighs another number of shots
         support = joined(features)
         labels = torch.from_numpy(masks).long().to(self.device)  # [K, H, W]
+        likeness = class_likeness(support, labels)
+        if method.learns_from_absence and absent:
+            support = joined([*features, *absent])
+            labels = torch.cat([labels, labels.new_zeros(len(absent), *labels.shape[1:])])
         with torch.no_grad(), self.autocast():
-            state = method.condition(support.view(1, len(masks)), labels[None])
-        return ClassState(method, state, class_likeness(support, labels))
+            state = method.condition(support.view(1, len(labels)), labels[None])
+        return ClassState(method, state, likeness)
 
     def encode(self, images: Sequence[np.ndarray], *, support: bool = False) -> Features:
         """Features of whole pictures, RGB uint8 [h, w, 3] each; what `condition_on` and `answers` work on.

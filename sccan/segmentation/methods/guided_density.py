@@ -51,7 +51,7 @@ class Anchors:
     Attributes:
         foreground: of length one, [A, C].
         background: of length one, [A, C].
-        log_odds: of the foreground among all cells of the examples, kept or not.
+        log_odds: of the foreground among all cells of the examples that show it, kept or not.
     """
 
     foreground: Tensor
@@ -114,6 +114,10 @@ class GuidedDensity(TrainingFreeMethod):
             )
         self.sigma, self.odds_weight = sigma, odds_weight
         self.radii, self.radius_share, self.regularity = tuple(sorted(radii)), radius_share, regularity
+
+    @property
+    def learns_from_absence(self) -> bool:
+        return True
 
     def encode(self, images: Tensor) -> Features:
         features = super().encode(images)
@@ -197,7 +201,8 @@ def _anchors(cells: Tensor, masks: CellMasks, left_out: int | None = None) -> An
     """Of the cells [K, L, C] of examples, but for one that is left out."""
     kept = torch.arange(len(cells), device=cells.device) != left_out if left_out is not None else slice(None)
     front, back = (cells[kept][mask[kept]] for mask in masks)
-    odds = math.log(len(front) / len(back)) if len(front) and len(back) else 0.0
+    beside = int(masks.background[kept][masks.foreground[kept].any(1)].sum())
+    odds = math.log(len(front) / beside) if len(front) and beside else 0.0
     return Anchors(_thinned(front), _thinned(back), odds)
 
 
