@@ -163,6 +163,7 @@ class Result:
         parts: what parts of the method say on their own, on the same episodes.
         published: number and source that others report, if any: never one of ours.
         extra: further plain facts, such as machine and minutes.
+        folds: how many folds the classes are cut into; None: not known.
     """
 
     method: str
@@ -182,6 +183,7 @@ class Result:
     parts: Sequence[PartOutcome] = ()
     published: tuple[float, str] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds:
@@ -200,6 +202,7 @@ class Result:
             "protocol": self.protocol,
             "label_variant": self.label_variant,
             "fold": self.fold,
+            "folds": self.folds,
             "shots": self.shots,
             "seeds": [outcome.seed for outcome in self.seeds],
             "manifests": [outcome.manifest for outcome in self.seeds],
@@ -304,7 +307,8 @@ def write_result(folder: str | Path, result: Result) -> list[Path]:
 def fold_table(records: Sequence[Mapping[str, Any]]) -> Table:
     """mIoU of every method and baseline over the folds that were run, one column per fold, and the mean over folds.
 
-    A method that lacks a fold has a dash there and no mean.
+    The mean is that over all folds of the data set: a method that lacks one has no mean, and a dash where others have a
+    number.
 
     Args:
         records: what `Result.record` gave, for instance read from several ``results.json``.
@@ -325,8 +329,9 @@ def fold_table(records: Sequence[Mapping[str, Any]]) -> Table:
         for outcome in record["baselines"]:
             baselines.setdefault(outcome["name"], {})[record["fold"]] = outcome["miou"]
     rows = []
+    everything = {record.get("folds") for record in records}
     for name, own in [*baselines.items(), *methods.items()]:
-        mean = math.fsum(own[fold]["mean"] for fold in folds) / len(folds) if len(own) == len(folds) else None
+        mean = math.fsum(own[fold]["mean"] for fold in own) / len(own) if everything == {len(own)} else None
         pairs = [(own[fold]["mean"], own[fold]["half_width_95"]) if fold in own else None for fold in folds]
         rows.append([name, *pairs, mean])
     columns = [text_column("method"), *(interval_column(f"fold {fold}") for fold in folds), percent_column("mean")]

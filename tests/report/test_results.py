@@ -52,6 +52,7 @@ def result(fold: int = 0, miou: float = 0.55) -> Result:
         ],
         published=(0.67, "the paper, other data"),
         extra={"minutes": 12.5},
+        folds=2,
     )
 
 
@@ -121,6 +122,9 @@ def test_fold_table_has_a_column_per_fold_and_a_mean_only_where_all_folds_are() 
     assert rows["prior mask, tuned"] == [(0.45, 0.01), (0.45, 0.01), pytest.approx(0.45)]
     assert rows["all foreground"] == [(0.07, 0.001), None, None]
     assert table.emphasised == {2}
+    for folds in (4, None):  # two of four, or of nobody knows how many, have no mean
+        parts = [replace(one, folds=folds).record() for one in (result(), second)]
+        assert [row[-1] for row in fold_table(parts).rows] == [None, None, None]
 
 
 def test_fold_table_refuses_what_cannot_be_compared() -> None:

@@ -37,13 +37,14 @@ from sccan.method import Method
 from sccan.report.results import BaselineOutcome, Result, SeedOutcome
 from sccan.segmentation.data.folder import made_as
 from sccan.segmentation.data.sampling.pictures import SegmentationSource
-from sccan.segmentation.evaluation.baselines import compare_with_baselines
 from sccan.segmentation.evaluation.iou import RATIOS
+from sccan.segmentation.evaluation.ladder import compare_with_baselines
 from sccan.segmentation.evaluation.outcomes import baseline_outcome, part_outcomes, seed_outcome, spread
 from sccan.segmentation.evaluation.part_scores import PartScore, final_rows
 from sccan.segmentation.evaluation.scoring import HistogramScore, LogitScore
 from sccan.segmentation.methods.all_answers import AllAnswers, FinalSink
 from sccan.segmentation.methods.bam import BAM
+from sccan.segmentation.methods.training_free import TrainingFreeMethod
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ def run_test(cfg: CfgNode, runtime: Runtime, job: FoldTest, *, sink: Callable[[T
         protocol=protocol.name,
         label_variant=made_as(job.data.dataset, index),
         fold=job.data.fold.number,
+        folds=cfg.DATA.N_FOLDS,
         shots=cfg.EPISODE.SHOTS,
         seeds=seeds,
         miou=spread([outcome.miou for outcome in seeds]),
@@ -212,6 +214,7 @@ def _baselines(
         histogram=HistogramScore(score.comparison),
         prior_stage=prior_stage,
         cosine_stages=cosine_stages,
+        rank=job.method.cells.rank if isinstance(job.method, TrainingFreeMethod) else 0,
     )
     ratio = RATIOS[protocol_of(cfg).ratio]
     return [baseline_outcome(result, classes, ratio) for result in results]

@@ -1,27 +1,28 @@
 """Trivial baselines under the contract of every method, so that one evaluator scores them on the same episodes.
 
-All foreground, the support mask copied onto the query, the prior mask alone and the cosine to the prototype. The last
-two give scores; their thresholds, and the stage of the cosine, are chosen on episodes of base classes. Without them a
-number of a trained method means little.
-Letters: B episodes, K shots, Q queries, C channels, H W picture size, h w map size, S score maps.
+All foreground, the support mask copied onto the query, the prior mask alone, the cosine to the prototype, foreground
+prototype against background prototype, nearest foreground cell against nearest background cell. All but the first two
+give scores, whose thresholds and stages are chosen elsewhere (`ladder`). Without them a number of a trained method
+means little.
+Letters: B episodes, K shots, Q queries, C channels, H W picture size, h w map size, L = h * w cells.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sccan.backbones.stage import Backbone
-from sccan.episodes.episode import Episode, EpisodeSpec, Features
+from sccan.episodes.episode import Episode, Features
 from sccan.method import Method
-from sccan.segmentation.data.sampling.pictures import Picture
-from sccan.segmentation.evaluation.iou import best_threshold, mean_iou_of_tested, rows_at_threshold
+from sccan.segmentation.parts.cells import cell_masks, on_grid, prototype
+from sccan.segmentation.parts.frozen_cells import FrozenCells
+from sccan.segmentation.parts.matching import highest_cosine
 from sccan.segmentation.parts.prior import PriorSupport, prior_support, softmax_prior
 from sccan.segmentation.parts.prototypes import masked_average_pooling
 from sccan.segmentation.parts.resize import resize
@@ -92,9 +93,9 @@ class ScoreBaseline(Baseline):
     `Thresholded` makes an ordinary predictor of it.
     """
 
-    def __init__(self, backbone: Backbone, stage: str) -> None:
-        super().__init__(backbone, (stage,))
-        self.stage = stage
+    def __init__(self, backbone: Backbone, *stages: str) -> None:
+        super().__init__(backbone, stages)
+        self.stage = stages[0]
 
     @abstractmethod
     def predict(self, query: Features, state: Any) -> Tensor: ...
@@ -128,6 +129,61 @@ class PrototypeCosine(ScoreBaseline):
     def predict(self, query: Features, state: Tensor) -> Tensor:
         cosine = F.cosine_similarity(query.maps[self.stage], state[:, None, :, None, None], dim=2)  # [B, Q, h, w]
         return resize(cosine.clamp(0, 1).unsqueeze(2), query.image_size)
+
+
+class CellBaseline(ScoreBaseline):
+    """A difference of cosines with foreground and background cells of all supports; several stages are joined.
+
+    What is no cosine difference in [-0.5, 0.5] is cut off; 0.5 is where foreground and background are equally near.
+    """
+
+    def __init__(self, backbone: Backbone, *stages: str, rank: float = 0) -> None:
+        """
+        Args:
+            backbone: frozen features.
+            stages: whose maps the cells are.
+            rank: of positional debiasing, where a baseline asks for it.
+        """
+        super().__init__(backbone, *stages)
+        self.cells = FrozenCells(backbone, stages, rank=rank)
+
+    def scores(self, differences: Tensor, query: Features) -> Tensor:
+        """[B, Q, 1, H, W] in [0, 1] of differences [B, Q, L]."""
+        return resize(on_grid((0.5 + differences).clamp(0, 1), self.cells.grid(query)), query.image_size)
+
+
+class PrototypeDifference(CellBaseline):
+    """Cosine with the mean foreground cell less the cosine with the mean background cell, without positions."""
+
+    def condition(self, support: Features, labels: Tensor) -> tuple[Tensor, Tensor]:
+        cells = self.cells.debiased(self.cells.unit(support), support)
+        masks = cell_masks(labels, self.cells.grid(support))
+        return prototype(cells, masks.foreground), prototype(cells, masks.background)  # [B, M] each
+
+    def predict(self, query: Features, state: tuple[Tensor, Tensor]) -> Tensor:
+        cells = self.cells.debiased(self.cells.unit(query), query)  # [B, Q, L, M]
+        foreground, background = ((cells @ some[:, None, :, None]).squeeze(-1) for some in state)
+        return self.scores(foreground - background, query)
+
+
+class NearestVote(CellBaseline):
+    """Highest cosine with any foreground cell less the highest with any background cell."""
+
+    def condition(self, support: Features, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+        cells = self.cells.unit(support)  # [B, K, L, C]
+        masks = cell_masks(labels, self.cells.grid(support))
+        return [
+            (own[inside], own[outside])
+            for own, inside, outside in zip(cells, masks.foreground, masks.background, strict=True)
+        ]
+
+    def predict(self, query: Features, state: list[tuple[Tensor, Tensor]]) -> Tensor:
+        cells = self.cells.unit(query).flatten(1, 2)  # [B, Q * L, C]
+        differences = [
+            highest_cosine(own, front) - highest_cosine(own, back)
+            for own, (front, back) in zip(cells, state, strict=True)
+        ]
+        return self.scores(torch.stack(differences).unflatten(1, (query.maps[self.stage].shape[1], -1)), query)
 
 
 class Thresholded(Baseline):
@@ -189,126 +245,3 @@ def soft_masks(labels: Tensor, features: Tensor) -> Tensor:
         [B, K, 1, h, w] in [0, 1].
     """
     return resize((labels == 1).float().unsqueeze(2), (features.shape[-2], features.shape[-1]))
-
-
-# Comparison
-
-Source = TypeVar("Source")
-Rows = Callable[[Tensor, Sequence[EpisodeSpec], Mapping[int, Picture]], Tensor]
-"""Counts of a batch of outputs, one row per episode: `LogitScore`, `HistogramScore`."""
-Evaluate = Callable[[Method, Source, Rows], Tensor]
-"""Runs a method over a source of episodes and returns the rows of a score: the engine's evaluation, options bound."""
-
-
-@dataclass(frozen=True)
-class BaselineResult:
-    """What one baseline scored.
-
-    Attributes:
-        name: what it does; the same on every fold.
-        rows: rows (number, class, I_bg, I_fg, U_bg, U_fg) of every source, in the order of the sources.
-        stage: the backbone's stage that was read, or None.
-        threshold: the score above which a pixel is foreground, or None.
-        base_miou: mIoU on the base-class episodes if threshold (and stage) were chosen there, else None.
-    """
-
-    name: str
-    rows: tuple[Tensor, ...]
-    stage: str | None = None
-    threshold: float | None = None
-    base_miou: float | None = None
-
-
-@dataclass(frozen=True)
-class TunedScore:
-    """A score with the threshold that is best on base-class episodes, and its mIoU there."""
-
-    scores: ScoreBaseline
-    threshold: float
-    base_miou: float
-
-
-@dataclass(frozen=True)
-class EachOutput:
-    """A score applied to every part of the outputs of `SideBySide`; the rows stand side by side as well.
-
-    Attributes:
-        score: of the outputs of a single baseline.
-        channels: channels of each baseline's outputs.
-    """
-
-    score: Rows
-    channels: int
-
-    def __call__(self, outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
-        return torch.cat([self.score(part, specs, pictures) for part in outputs.split(self.channels, dim=2)], dim=1)
-
-
-def compare_with_baselines(
-    backbone: Backbone,
-    evaluate: Evaluate[Source],
-    *,
-    base: Source,
-    base_classes: Sequence[int],
-    novel: Sequence[Source],
-    score: Rows,
-    histogram: Rows,
-    prior_stage: str,
-    cosine_stages: Sequence[str],
-) -> list[BaselineResult]:
-    """Scores all trivial baselines on the given episodes; nothing about novel classes enters any choice.
-
-    Two passes for tuning and testing: every pass encodes its pictures once for all baselines.
-
-    Args:
-        backbone: frozen features, the same that the method under test looks at.
-        evaluate: see `Evaluate`.
-        base: episodes of base classes, for thresholds and for the stage of the cosine.
-        base_classes: class numbers of these episodes.
-        novel: the episodes to be scored, one source per seed.
-        score: rows of two-channel predictions.
-        histogram: rows of `count_scores` of score maps.
-        prior_stage: stage that the prior mask is made of.
-        cosine_stages: stages to choose from for the cosine to the prototype.
-    """
-    prior = PriorBaseline(backbone, prior_stage)
-    cosines = [PrototypeCosine(backbone, stage) for stage in cosine_stages]
-    tuned_prior, *tuned_cosines = tune([prior, *cosines], evaluate, base, base_classes, histogram)
-    tuned_cosine = max(tuned_cosines, key=lambda tuned: tuned.base_miou)
-    baselines: list[tuple[str, Baseline, TunedScore | None]] = [
-        ("all foreground", AllForeground(), None),
-        ("support mask copied", CopiedSupportMask(), None),
-        ("prior mask", Thresholded(prior, 0.5), None),
-        ("prior mask, tuned", Thresholded(prior, tuned_prior.threshold), tuned_prior),
-        ("prototype cosine, tuned", Thresholded(tuned_cosine.scores, tuned_cosine.threshold), tuned_cosine),
-    ]
-    together = SideBySide([baseline for _, baseline, _ in baselines])
-    parts = [evaluate(together, source, EachOutput(score, 2)).chunk(len(baselines), dim=1) for source in novel]
-    return [
-        BaselineResult(
-            name,
-            tuple(part[position] for part in parts),
-            stage=baseline.stages[0] if baseline.stages else None,
-            threshold=baseline.threshold if isinstance(baseline, Thresholded) else None,
-            base_miou=tuned.base_miou if tuned else None,
-        )
-        for position, (name, baseline, tuned) in enumerate(baselines)
-    ]
-
-
-def tune(
-    scores: Sequence[ScoreBaseline], evaluate: Evaluate[Source], base: Source, classes: Sequence[int], histogram: Rows
-) -> list[TunedScore]:
-    """The best threshold of every score on base-class episodes, found in one pass over them."""
-
-    def histogram_of_maps(outputs: Tensor, specs: Sequence[EpisodeSpec], pictures: Mapping[int, Picture]) -> Tensor:
-        return histogram(outputs.squeeze(2), specs, pictures)  # [B, Q, H, W]
-
-    rows = evaluate(SideBySide(scores), base, EachOutput(histogram_of_maps, 1))
-    tuned = []
-    for baseline, own in zip(scores, rows.chunk(len(scores), dim=1), strict=True):
-        bins = (own.shape[1] - 2) // 2
-        threshold = best_threshold(own, classes)
-        base_miou = mean_iou_of_tested(rows_at_threshold(own, threshold), classes)
-        tuned.append(TunedScore(baseline, threshold / bins, base_miou))
-    return tuned

@@ -10,7 +10,7 @@ from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import ClassIndex
 from sccan.report.results import BaselineOutcome, ClassOutcome, EpisodeOutcome, PartOutcome, SeedOutcome, Spread
 from sccan.segmentation.evaluation import iou, part_scores
-from sccan.segmentation.evaluation.baselines import BaselineResult
+from sccan.segmentation.evaluation.ladder import BaselineResult
 
 
 def seed_outcome(

@@ -17,7 +17,7 @@ from sccan.errors import InputError, nearest
 from sccan.method import Method
 from sccan.segmentation.data.sampling.hsnet_sampler import HSNetClasses, HSNetPairs
 from sccan.segmentation.data.sampling.published_sampler import PublishedPlan
-from sccan.segmentation.data.transforms.published import FixedTransform, KeepAspect, SquareResize
+from sccan.segmentation.data.transforms.published import BilinearSquare, FixedTransform, KeepAspect, SquareResize
 from sccan.segmentation.evaluation.scoring import AtInputSize, Comparison, ContentOnLabel, OnLabelSquare, WholeOnLabel
 from sccan.segmentation.evaluation.shot_vote import VotingMethod
 
@@ -29,9 +29,11 @@ RESIZES: dict[str, Callable[[int], FixedTransform]] = {
     "keep_aspect": lambda size: KeepAspect(size, multiple=1),
     "square": SquareResize,
     "hsnet": SquareResize,
+    "matcher": BilinearSquare,
 }
 """How a picture becomes the network's square input. published: longer side to the size, sides floored to multiples of
-8, black canvas; keep_aspect: the same without the flooring; square, hsnet: both sides directly, aspect not kept."""
+8, black canvas; keep_aspect: the same without the flooring; square, hsnet: both sides directly, aspect not kept;
+matcher: the same, bilinear without averaging."""
 
 COMPARISONS: dict[str, Callable[[FixedTransform], Comparison]] = {
     "label_square": lambda transform: WholeOnLabel() if isinstance(transform, SquareResize) else OnLabelSquare(),
@@ -222,14 +224,27 @@ PROTOCOLS = {
             shots="votes",
             ratio="at_least_one",
         ),
+        Protocol(
+            "matcher",
+            "matcher",
+            "input",
+            "hsnet_classes",
+            episodes={ANY: 1000},
+            seeds=(0,),
+            novel_pixels="background",
+            absent_counts=True,
+            sizes={ANY: 1024},
+            ratio="at_least_one",
+        ),
     )
 }
 """stratified is ours and the default: every class counts alike, five seeds, exact mapping back to the label, and
 checkpoints chosen on base classes. sccan is what the released test script does, worker processes included. bam and
 pfenet are its relatives (pfenet's five runs have no recorded seeds; BAM's are taken). hsnet compares at 400 x 400, or
-with compare_at label at the label's own size. All of them count pixels labelled 255 nowhere, fold COCO interleaved,
-list a picture for a class from 2048 pixels on, and take mIoU as the plain mean of foreground IoU over classes. The
-double-dagger rows of SCCAN's tables are sccan with resize hsnet."""
+with compare_at label at the label's own size. matcher is what training-free methods are tested by: class, query and
+references drawn in this order, compared at the input's square. All of them count pixels labelled 255 nowhere, fold COCO
+interleaved, list a picture for a class from 2048 pixels on, and take mIoU as the plain mean of foreground IoU over
+classes. The double-dagger rows of SCCAN's tables are sccan with resize hsnet."""
 
 
 def protocol(name: str, **parts: str) -> Protocol:

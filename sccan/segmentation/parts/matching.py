@@ -45,9 +45,19 @@ def nearest_is_foreground(query: Tensor, reference: Tensor, foreground: Tensor) 
     inside, outside = reference[foreground], reference[~foreground]
     if not len(inside) or not len(outside):
         return torch.full((len(query),), bool(len(inside)), device=query.device)
-    step = max(1, PAIRS // len(reference))
-    found = [(some @ inside.T).amax(1) >= (some @ outside.T).amax(1) for some in query.split(step)]
-    return torch.cat(found) if found else query.new_zeros(0, dtype=torch.bool)
+    return highest_cosine(query, inside) >= highest_cosine(query, outside)
+
+
+def highest_cosine(query: Tensor, others: Tensor) -> Tensor:
+    """Highest cosine of every query cell with any of the other cells, [n]; -1, the lowest there is, without any.
+
+    Args:
+        query: of length one, [n, C].
+        others: of length one, [m, C].
+    """
+    if not len(others):
+        return query.new_full((len(query),), -1.0)
+    return torch.cat([(some @ others.T).amax(1) for some in query.split(max(1, PAIRS // len(others)))])
 
 
 def most_of_three_are_foreground(dots: Tensor, n_foreground: int) -> Tensor:

@@ -30,8 +30,10 @@ def debiasing_rank(rank: float, channels: int, cells: int) -> int:
 
     Raises InputError: nothing would be left, or positions do not have so many directions.
     """
+    if rank < 0:
+        raise InputError(f"rank {rank} is none; give a share of the channels below 1, a number, or 0 for no debiasing")
     number = round(rank * channels) if rank < 1 else round(rank)
-    if number < 0 or number >= channels:
+    if number >= channels:
         raise InputError(
             f"positional debiasing of rank {number} would leave nothing of {channels} channels; give a share of them "
             "below 1, or a smaller number"

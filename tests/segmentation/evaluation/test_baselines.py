@@ -15,6 +15,7 @@ from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.method import Method
 from sccan.segmentation.data.sampling.pictures import Picture
 from sccan.segmentation.evaluation import baselines as b
+from sccan.segmentation.evaluation import ladder
 from sccan.segmentation.evaluation.iou import best_threshold, count_scores, episode_row, mean_iou, rows_at_threshold
 from sccan.segmentation.evaluation.scoring import HistogramScore, LogitScore, OnLabelSquare
 from sccan.segmentation.parts.prior import prior_support, softmax_prior
@@ -92,6 +93,31 @@ def test_cosine_of_an_empty_support_mask_is_zero_everywhere() -> None:
     method = b.PrototypeCosine(ColourBackbone(), "fine")
     scores = method.predict(one_map(maps), method.condition(one_map(maps), torch.zeros(2, 2, *SIZE, dtype=torch.long)))
     assert not scores.any()
+
+
+def test_nearest_and_prototype_differences_by_hand() -> None:
+    """Shot 1 shows east as foreground and north as background; of shot 2, north-east, and an ignored cell."""
+    support = torch.tensor([[[[[1.0, 0.0]], [[0.0, 2.0]]], [[[3.0, 9.0]], [[3.0, -9.0]]]]])  # [1, K=2, C=2, 1, 2]
+    labels = torch.tensor([[[[1, 0]], [[1, 255]]]])
+    query = torch.tensor([[[[[2.0, 0.0, -1.0]], [[0.0, 1.0, 0.0]]]]])  # east, north, west
+    half = 0.5**0.5
+    nearest = b.NearestVote(ColourBackbone(), "fine")
+    scores = nearest.predict(one_map(query), nearest.condition(one_map(support), labels))
+    assert scores.flatten().tolist() == pytest.approx(
+        [1.0, 0.5 + half - 1, 0.5 - half if half < 0.5 else 0.0], abs=1e-6
+    )
+    prototype = b.PrototypeDifference(ColourBackbone(), "fine")
+    found = prototype.predict(one_map(query), prototype.condition(one_map(support), labels)).flatten()
+    long = ((1 + half) ** 2 + half**2) ** 0.5  # of the mean of east and north-east, which is north's share as well
+    assert found.tolist() == pytest.approx([1.0, max(0.5 + half / long - 1, 0), 0.0], abs=1e-6)
+
+
+def test_a_nearest_vote_without_background_marks_everything() -> None:
+    maps, method = torch.rand(2, 2, 3, *SIZE), b.NearestVote(ColourBackbone(), "fine")
+    full = method.condition(one_map(maps), torch.ones(2, 2, *SIZE, dtype=torch.long))
+    assert (method.predict(one_map(maps), full) == 1).all()
+    none = method.condition(one_map(maps), torch.zeros(2, 2, *SIZE, dtype=torch.long))
+    assert (method.predict(one_map(maps), none) == 0).all()
 
 
 def test_prior_is_the_mean_over_shots_of_the_softmax_prior() -> None:
@@ -210,7 +236,7 @@ class PlainSource:
         )
 
 
-def plain_evaluate(method: Method, source: PlainSource, score: b.Rows) -> Tensor:
+def plain_evaluate(method: Method, source: PlainSource, score: ladder.Rows) -> Tensor:
     """One episode after the other: what the engine's evaluation does, without cache and ranks."""
     rows = [score(method(source.episode(spec)), [spec], source.pictures) for spec in source.specs]
     return torch.cat(rows)
@@ -234,8 +260,8 @@ def coloured_source(classes: Sequence[int], seed: int) -> PlainSource:
     return PlainSource(specs, pictures)
 
 
-def compare(backbone: Backbone) -> list[b.BaselineResult]:
-    return b.compare_with_baselines(
+def compare(backbone: Backbone) -> list[ladder.BaselineResult]:
+    return ladder.compare_with_baselines(
         backbone,
         plain_evaluate,
         base=coloured_source([1, 2], seed=0),
@@ -258,8 +284,12 @@ def test_comparison_in_one_pass_equals_every_baseline_on_its_own() -> None:
         "prior mask",
         "prior mask, tuned",
         "prototype cosine, tuned",
+        "prototype difference, tuned",
+        "nearest vote, tuned",
     ]
-    tuned = by_name["prototype cosine, tuned"]
+    tuned, nearest = by_name["prototype cosine, tuned"], by_name["nearest vote, tuned"]
+    assert nearest.stage is not None
+    assert nearest.threshold is not None
     assert tuned.threshold is not None
     assert tuned.stage is not None
     alone = {
@@ -267,6 +297,7 @@ def test_comparison_in_one_pass_equals_every_baseline_on_its_own() -> None:
         "support mask copied": b.CopiedSupportMask(),
         "prior mask": b.Thresholded(b.PriorBaseline(backbone, "fine"), 0.5),
         "prototype cosine, tuned": b.Thresholded(b.PrototypeCosine(backbone, tuned.stage), tuned.threshold),
+        "nearest vote, tuned": b.Thresholded(b.NearestVote(backbone, *nearest.stage.split("+")), nearest.threshold),
     }
     for name, method in alone.items():
         for seed, rows in zip((1, 2), by_name[name].rows, strict=True):
@@ -280,7 +311,7 @@ def test_tuning_looks_at_base_episodes_only_and_beats_the_fixed_threshold_there(
     base = coloured_source([1, 2], seed=0)
     histogram = HistogramScore(OnLabelSquare(), bins=20)
     prior, coarse = b.PriorBaseline(backbone, "fine"), b.PrototypeCosine(backbone, "coarse")
-    tuned = b.tune([prior, coarse], plain_evaluate, base, [1, 2], histogram)
+    tuned = ladder.tune([prior, coarse], plain_evaluate, base, [1, 2], histogram)
     assert backbone.calls == len(base.specs)  # one pass for both
     for result in tuned:
         rows = [

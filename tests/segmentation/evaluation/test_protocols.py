@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sccan.backbones.pixels import normalize
 from sccan.episodes.index import FoldLists
 from sccan.episodes.plan import StratifiedPlan
 from sccan.errors import InputError
@@ -25,6 +26,7 @@ TABLE = {  # name: input and episodes on PASCAL and COCO, seeds, novel pixels in
     "bam": ((473, 641), (1000, 1000), (510, 365, 382, 322, 988), "drop", "test_fold"),
     "pfenet": ((473, 641), (1000, 1000), (510, 365, 382, 322, 988), "background", "test_fold"),
     "hsnet": ((400, 400), (1000, 1000), (0,), "background", "test_fold"),
+    "matcher": ((1024, 1024), (1000, 1000), (0,), "background", "test_fold"),
     "stratified": ((473, 473), (1000, 4000), (321, 322, 323, 324, 325), "drop", "base"),
 }
 
@@ -57,6 +59,8 @@ def lists(n_classes: int = 2) -> FoldLists:
         ("hsnet", "pascal", HSNetPairs),
         ("hsnet", "shapes", HSNetPairs),
         ("hsnet", "coco", HSNetClasses),
+        ("matcher", "coco", HSNetClasses),
+        ("matcher", "coco_mini", HSNetClasses),
     ],
 )
 def test_the_sampler_of_every_row_and_data_set(name: str, dataset: str, kind: type) -> None:
@@ -96,6 +100,7 @@ def test_where_labels_are_compared() -> None:
         "bam": OnLabelSquare,
         "pfenet": OnLabelSquare,
         "hsnet": AtInputSize,
+        "matcher": AtInputSize,
         "stratified": ContentOnLabel,
     }
     original = protocol("hsnet", compare_at="label")  # HSNet's original-size switch
@@ -141,7 +146,7 @@ def test_who_joins_several_shots() -> None:
         (
             "hsnets",
             {},
-            "TEST.PROTOCOL is 'hsnets', expected one of stratified, sccan, bam, pfenet, hsnet; did you mean",
+            "TEST.PROTOCOL is 'hsnets', expected one of stratified, sccan, bam, pfenet, hsnet, matcher; did you mean",
         ),
         (
             "sccan",
@@ -159,3 +164,13 @@ def test_unknown_names_are_refused(name: str, parts: dict[str, str], line: str) 
 def test_a_part_that_is_the_protocols_own_changes_nothing() -> None:
     assert protocol("hsnet", resize="hsnet", compare_at="").name == "hsnet"
     assert protocol("hsnet", resize="square").name == "hsnet"  # the same resize by its other name
+
+
+def test_the_matcher_protocol_shrinks_a_picture_between_the_centres_of_its_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    image = protocol("matcher").transform(8).image(pixels)
+    wanted = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    wanted = torch.nn.functional.interpolate(wanted, size=(8, 8), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(image, normalize(wanted), rtol=0, atol=1e-4)
+    averaged = protocol("hsnet").transform(8).image(pixels)
+    assert (image - averaged).abs().max() > 0.5
