@@ -9,11 +9,13 @@ from multiprocessing import get_context
 
 import torch
 
-from tests.savings import augmentation, bam, can, dmf, family
+from tests.savings import augmentation, bam, can, dmf, family, training_free
 from tests.savings.measure import Row, Saving, measure
 
 SAVINGS: dict[str, Callable[[bool], Saving]] = {
-    name: make for module in (bam, can, augmentation, dmf, family) for name, make in module.SAVINGS.items()
+    name: make
+    for module in (bam, can, augmentation, dmf, family, training_free)
+    for name, make in module.SAVINGS.items()
 }
 
 

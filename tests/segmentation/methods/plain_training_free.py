@@ -41,12 +41,13 @@ def passing(similarity: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PlainINSID3:
-    """What it computes on the way: mu [C], D, A [N], regions [N], their scores, mask on the grid [N]."""
+    """What it computes on the way: mu [C], D, A [N], regions [N], score of each cell's region [N], mask [N]."""
 
     prototype: Tensor
     query: Tensor
     candidates: Tensor
     regions: Tensor
+    scores: Tensor
     grid_mask: Tensor
 
 
@@ -69,7 +70,7 @@ def insid3(
     votes = torch.stack(nearest).sum(0)
     candidates = passing(forward) & (votes >= (len(masks) + 1) // 2)
     regions = region_numbers(rows, tau)
-    kept = torch.zeros_like(candidates)
+    found = torch.zeros_like(forward)
     if candidates.any():
         inside = [regions == number for number in range(int(regions.max()) + 1)]
         centres = F.normalize(torch.stack([own[cells].mean(0) for cells in inside]), dim=1)
@@ -78,8 +79,8 @@ def insid3(
         seed = int(torch.where(share > 0, centres @ prototype, -torch.inf).argmax())
         share[seed] = 1
         scores = torch.stack([forward[cells].mean() for cells in inside]) * (looks @ looks[seed]) * share
-        kept = (scores > threshold)[regions]
-    return PlainINSID3(prototype, own, candidates, regions, kept)
+        found = scores[regions]
+    return PlainINSID3(prototype, own, candidates, regions, found, found > threshold)
 
 
 def region_numbers(rows: Tensor, tau: float) -> Tensor:
@@ -93,49 +94,68 @@ def region_numbers(rows: Tensor, tau: float) -> Tensor:
 
 
 @dataclass(frozen=True)
+class PlainReferences:
+    """What FROST knows of V views: mu [C], W [C, C], whitened views, their masks [N], anchors, sigma, its margin."""
+
+    prototype: Tensor
+    whitening: Tensor
+    views: Tensor
+    masks: Tensor
+    front: Tensor
+    back: Tensor
+    bandwidth: float
+    margin: float
+
+
+def conditioned_frost(
+    views: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    basis: Tensor,
+    bandwidths: Sequence[float] = (0.05, 0.1, 0.2, 0.5, 1.0),
+) -> PlainReferences:
+    """Tokens [C, h, w] of V views, masks [h, w] bool."""
+    inside = torch.stack([mask.flatten() for mask in masks])
+    cells = torch.stack([debiased(rows_of(tokens), basis) for tokens in views])
+    whitening = torch.eye(len(basis))
+    if inside.any() and not inside.all():
+        whitening = whitening_matrix(cells[inside], cells[~inside])
+    cells = cells @ whitening
+    means = [own[mask].mean(0) for own, mask in zip(cells, inside, strict=True)]
+    front, back = (F.normalize(some, dim=-1) for some in (cells[inside], cells[~inside]))
+    sigma, margin = bandwidth(front, back, bandwidths)
+    prototype = F.normalize(torch.stack(means).mean(0), dim=0)
+    return PlainReferences(prototype, whitening, cells, inside, front, back, sigma, margin)
+
+
+@dataclass(frozen=True)
 class PlainFROST:
-    """What it computes on the way: whitened query [N, C], A [N], l before and after smoothing [N], sigma, margin."""
+    """What it computes on the way: whitened query [N, C], A [N], l before and after smoothing [N], dilated A [N]."""
 
     query: Tensor
     candidates: Tensor
     log_ratio: Tensor
     smoothed: Tensor
-    bandwidth: float
-    margin: float
     dilated: Tensor
 
 
-def frost(
-    query: Tensor,
-    views: Sequence[Tensor],
-    masks: Sequence[Tensor],
-    colours: Tensor,
-    basis: Tensor,
-    *,
-    bandwidths: Sequence[float] = (0.05, 0.1, 0.2, 0.5, 1.0),
-    radius: float = 16,
+def queried_frost(
+    query: Tensor, colours: Tensor, basis: Tensor, known: PlainReferences, radius: float = 16
 ) -> PlainFROST:
-    """Tokens [C, h, w] of a query and of V views, masks [h, w] bool, mean colours of the query's cells [3, h, w]."""
-    rows, inside = rows_of(query), torch.stack([mask.flatten() for mask in masks])
-    own, others = debiased(rows, basis), torch.stack([debiased(rows_of(tokens), basis) for tokens in views])
-    if inside.any() and not inside.all():
-        whitening = whitening_matrix(others[inside], others[~inside])
-        own, others = own @ whitening, others @ whitening
-    prototype = F.normalize(
-        torch.stack([other[mask].mean(0) for other, mask in zip(others, inside, strict=True)]).mean(0), dim=0
-    )
+    """Tokens [C, h, w] of a query, mean colours of its cells [3, h, w]."""
+    rows = rows_of(query)
+    own = debiased(rows, basis) @ known.whitening
     best = [
-        mask[(own @ other.T).topk(3, dim=1).indices].sum(1) >= 2 for other, mask in zip(others, inside, strict=True)
+        mask[(own @ view.T).topk(3, dim=1).indices].sum(1) >= 2
+        for view, mask in zip(known.views, known.masks, strict=True)
     ]
-    candidates = passing(own @ prototype) & (torch.stack(best).sum(0) >= (len(masks) + 1) // 2)
-    cells, front, back = (F.normalize(some, dim=-1) for some in (own, others[inside], others[~inside]))
-    sigma, margin = bandwidth(front, back, bandwidths)
-    ratio = log_density(cells @ front.T, sigma) - log_density(cells @ back.T, sigma)
-    smoothed = smooth(ratio, rows, colours, radius)
+    enough = torch.stack(best).sum(0) >= (len(known.views) + 1) // 2
+    candidates = passing(own @ known.prototype) & enough
+    cells = F.normalize(own, dim=-1)
+    ratio = log_density(cells @ known.front.T, known.bandwidth) - log_density(cells @ known.back.T, known.bandwidth)
     grid = candidates.view(1, *query.shape[1:]).float()
-    reach = round(4 * float(inside.float().mean()))
+    reach = round(4 * float(known.masks.float().mean()))
     dilated = F.max_pool2d(grid, 2 * reach + 1, 1, reach).bool().flatten()
-    return PlainFROST(own, candidates, ratio, smoothed, sigma, margin, dilated)
+    return PlainFROST(own, candidates, ratio, smooth(ratio, rows, colours, radius), dilated)
 
 
 def whitening_matrix(front: Tensor, back: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from sccan.errors import InputError
 from sccan.reference.toy_encoder import TOKENS
 from sccan.segmentation.methods.frost import COLOURS, FLIPPED, FROST
 from tests.segmentation.methods.episodes import one_query
-from tests.segmentation.methods.plain_training_free import frost
+from tests.segmentation.methods.plain_training_free import conditioned_frost, queried_frost
 from tests.segmentation.methods.scenes import plain_inputs, scenes, toy_encoder
 
 RANK = 5
@@ -45,14 +45,15 @@ def test_the_plain_arithmetic_gives_the_same(shots: int, radius: float, rank: in
         for q in range(2):
             plain = plain_inputs(toy_encoder(), episode, b, q, rank)
             views, masks = plain.references + plain.flipped, plain.masks + plain.flipped_masks
-            want = frost(plain.query, views, masks, plain.colours, plain.basis, radius=radius)
+            known = conditioned_frost(views, masks, plain.basis)
+            want = queried_frost(plain.query, plain.colours, plain.basis, known, radius)
             one = found[b][q]
             assert torch.equal(one.candidates, want.candidates)
             assert torch.equal(one.dilated, want.dilated)
             torch.testing.assert_close(one.log_ratio, want.log_ratio, rtol=0, atol=1e-4)
             torch.testing.assert_close(one.smoothed, want.smoothed, rtol=0, atol=1e-4)
-            assert state[b].bandwidth.sigma == want.bandwidth
-            assert state[b].bandwidth.margin == pytest.approx(want.margin, abs=1e-4)
+            assert state[b].bandwidth.sigma == known.bandwidth
+            assert state[b].bandwidth.margin == pytest.approx(known.margin, abs=1e-4)
             maps = torch.stack([want.smoothed, want.dilated.float()]).view(1, 2, 8, 10)
             ratio, near = torch.nn.functional.interpolate(maps, size=(128, 160), mode="bilinear")[0]
             assert torch.equal(prediction[b, q].bool(), (ratio > 0) & (near > 0.5))
