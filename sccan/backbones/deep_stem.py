@@ -69,9 +69,7 @@ class DeepStemResNet(Backbone):
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
             channels, stride = expanded, stride * step
             self.stages[f"layer{number}"] = Stage(channels, stride)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.start_from_fan_out()
 
     def stem(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)

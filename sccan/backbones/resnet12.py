@@ -47,9 +47,7 @@ class StridedResNet12(Backbone):
             self.add_module(f"layer{number}", nn.Sequential(StridedBlock(channels, width, step)))
             channels, stride = width, stride * step
             self.stages[f"layer{number}"] = Stage(channels, stride)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.start_from_fan_out()
 
     def stem(self, images: Tensor) -> Tensor:
         return F.relu(self.bn1(self.conv1(images)))

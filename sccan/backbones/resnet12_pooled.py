@@ -72,9 +72,7 @@ class PooledResNet12(Backbone):
             self.add_module(f"layer{number}", nn.Sequential(block))
             channels, stride = width, stride * pool
             self.stages[f"layer{number}"] = Stage(channels, stride)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.start_from_fan_out()
 
 
 class PooledBlock(nn.Module):

@@ -61,9 +61,7 @@ class SmallResNet(Backbone):
             self.add_module(f"layer{number}", nn.Sequential(*layers))
             channels, stride = width, stride * step
             self.stages[f"layer{number}"] = Stage(width, stride)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.start_from_fan_out()
 
     def stem(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)))

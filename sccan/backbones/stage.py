@@ -82,6 +82,14 @@ class Backbone(nn.Module):
         """The map of a stage, [N, C, h, w], from the map of the stage before, for instance a masked one."""
         return self.get_submodule(name)(maps)
 
+    def start_from_fan_out(self) -> None:
+        """Draw convolutions anew, normally distributed by their fan-out (He et al., ICCV 2015); biases are 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
     def freeze(self) -> Self:
         """Take the backbone out of training for good: no parameter asks for a gradient, norms keep their statistics.
 

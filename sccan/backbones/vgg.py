@@ -60,11 +60,7 @@ class VGG16(Backbone):
                 modules.append(_pool())
             self.add_module(name, nn.Sequential(*modules))
             self.stages[name] = Stage(channels, STRIDES[name])
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        self.start_from_fan_out()
 
     def stem(self, images: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(images)))

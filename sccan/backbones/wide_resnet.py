@@ -33,9 +33,7 @@ class WideResNet(WideBody):
     def end(self, channels: int, stride: int) -> None:
         self.stages["pooled"] = Stage(channels, stride * POOL)
         self.bn1 = nn.BatchNorm2d(channels)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.start_from_fan_out()
 
     def continued(self, name: str, maps: Tensor) -> Tensor:
         if name == "pooled":

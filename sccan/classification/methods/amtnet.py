@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sccan.attention.pairs import Pairs
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
+from sccan.classification.methods.patch_method import SHARED_NAMES
 from sccan.classification.methods.patch_proto import PatchProto
 from sccan.classification.parts.base_tasks import BaseLogits, TaskSettings, base_class_ids
 from sccan.classification.parts.heads import full_precision, map_tokens, patch_cosines, true_pair_maps
@@ -46,7 +47,7 @@ def _is_number(name: str, value: Tensor) -> bool:
 
 PUBLISHED_NAMES = AMTNetNames(
     [
-        ("base.", "backbone."),
+        *SHARED_NAMES,
         (f"{HEAD}cosin_weight", "metrics.cosine_weight"),
         (f"{HEAD}proto_weight", "metrics.euclidean_weight"),
         (f"{HEAD}relation_weight", "metrics.relation_weight"),
@@ -59,8 +60,6 @@ PUBLISHED_NAMES = AMTNetNames(
         (f"{RELATION}layer2.0.", "metrics.relation.second."),
         (f"{RELATION}layer2.1.", "metrics.relation.second_norm."),
         (f"{RELATION}layer3.", "metrics.relation.last."),
-        (f"{HEAD}clasifier.", "tasks.classifier."),  # spelled so in the published code
-        (f"{HEAD}rotate_classifier.", "tasks.rotation_classifier."),
     ]
 )
 

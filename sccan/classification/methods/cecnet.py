@@ -22,7 +22,7 @@ from sccan.attention.element_connection import (
 from sccan.attention.pairs import Pairs, apart, mixtures
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.methods.patch_method import PatchMethod
+from sccan.classification.methods.patch_method import SHARED_NAMES, PatchMethod
 from sccan.classification.parts.base_tasks import BaseTasks, PatchOutputs, TaskSettings
 from sccan.classification.parts.heads import (
     class_means,
@@ -53,10 +53,8 @@ CLUSTER_PARTS = (
 )
 PUBLISHED_NAMES = NameTable(
     [
-        ("base.", "backbone."),
+        *SHARED_NAMES,
         *((f"{theirs}{old}", f"{ours}{new}") for theirs, ours in CLUSTERS for old, new in CLUSTER_PARTS),
-        ("similarity_res_func.clasifier.", "tasks.classifier."),  # spelled so in the published code
-        ("similarity_res_func.rotate_classifier.", "tasks.rotation_classifier."),
     ]
 )
 FILTER_NAMES = NameTable(

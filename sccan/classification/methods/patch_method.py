@@ -11,6 +11,13 @@ from sccan.classification.methods.way_method import WayMethod
 from sccan.classification.parts.base_tasks import BaseTasks, base_class_ids
 from sccan.episodes.episode import Episode, Features
 
+SHARED_NAMES = (
+    ("base.", "backbone."),
+    ("similarity_res_func.clasifier.", "tasks.classifier."),  # spelled so in the published code
+    ("similarity_res_func.rotate_classifier.", "tasks.rotation_classifier."),
+)
+"""Beginnings of parameter names that the published methods of the family share, and ours."""
+
 
 class PatchMethod(WayMethod):
     """In training, queries stand in all rotations and are scored position by position."""

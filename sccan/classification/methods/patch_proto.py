@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sccan.attention.pairs import Pairs, apart
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.methods.patch_method import PatchMethod
+from sccan.classification.methods.patch_method import SHARED_NAMES, PatchMethod
 from sccan.classification.parts.base_tasks import BaseTasks, PatchOutputs, TaskSettings
 from sccan.classification.parts.heads import (
     class_means,
@@ -26,13 +26,7 @@ from sccan.classification.parts.heads import (
 )
 from sccan.episodes.episode import Episode, Features
 
-PUBLISHED_NAMES = NameTable(
-    [
-        ("base.", "backbone."),
-        ("similarity_res_func.clasifier.", "tasks.classifier."),  # spelled so in the published code
-        ("similarity_res_func.rotate_classifier.", "tasks.rotation_classifier."),
-    ]
-)
+PUBLISHED_NAMES = NameTable(SHARED_NAMES)
 
 
 class PatchProto(PatchMethod):

@@ -13,7 +13,7 @@ from torch import Tensor
 from sccan.attention.spatial_former import SpatialFormerUnit, attended_pairs, paired_attention
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
-from sccan.classification.methods.patch_method import PatchMethod
+from sccan.classification.methods.patch_method import SHARED_NAMES, PatchMethod
 from sccan.classification.parts.base_tasks import BaseTasks, PatchOutputs, TaskSettings
 from sccan.classification.parts.heads import (
     TOGETHER,
@@ -38,15 +38,13 @@ from sccan.errors import InputError
 ATTENTIONS = (("cross_attention.gnn.tsca.", "semantic."), ("tsca.", "target."))
 PUBLISHED_NAMES = NameTable(
     [
-        ("base.", "backbone."),
+        *SHARED_NAMES,
         *((f"{published}attention.merge.", f"{ours}merge.") for published, ours in ATTENTIONS),
         *((f"{published}attention.proj.0.", f"{ours}query.") for published, ours in ATTENTIONS),
         *((f"{published}attention.proj.1.", f"{ours}key.") for published, ours in ATTENTIONS),
         *((f"{published}attention.proj.2.", f"{ours}value.") for published, ours in ATTENTIONS),
         *((f"{published}FFN.norm3.", f"{ours}feed_forward.norm.") for published, ours in ATTENTIONS),
         *((f"{published}FFN.", f"{ours}feed_forward.") for published, ours in ATTENTIONS),
-        ("similarity_res_func.clasifier.", "tasks.classifier."),  # spelled so in the published code
-        ("similarity_res_func.rotate_classifier.", "tasks.rotation_classifier."),
     ],
     doubled=["attention_clasifier."],
 )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from sccan.attention.semantic_filter import SemanticFilter
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
+from sccan.classification.methods.patch_method import SHARED_NAMES
 from sccan.classification.methods.patch_proto import PatchProto
 from sccan.classification.parts.base_tasks import TaskSettings
 from sccan.classification.parts.heads import full_precision
@@ -21,13 +22,11 @@ NECKS = (
 
 PUBLISHED_NAMES = NameTable(
     [
-        ("base.", "backbone."),
+        *SHARED_NAMES,
         *((f"{outer}query_embed.weight", "neck.tokens") for outer, _ in NECKS),
         *((f"{inner}attention.merge.", "neck.merge.") for _, inner in NECKS),
         *((f"{inner}FFN.norm3.", "neck.feed_forward.norm.") for _, inner in NECKS),
         *((f"{inner}FFN.", "neck.feed_forward.") for _, inner in NECKS),
-        ("similarity_res_func.clasifier.", "tasks.classifier."),  # spelled so in the published code
-        ("similarity_res_func.rotate_classifier.", "tasks.rotation_classifier."),
     ],
     doubled=[f"{inner}attention.proj." for _, inner in NECKS],
 )

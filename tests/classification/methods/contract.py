@@ -1,6 +1,7 @@
 """What every classification method must do, checked in one place."""
 
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -33,25 +34,35 @@ def zero_gradients(model: Method, episode: Episode) -> list[str]:
 
 
 def check_published_checkpoint(
-    make: Callable[[], Method], names: NameTable, published_names: set[str], missing: tuple[str, str], folder: Path
+    make: Callable[[], Method],
+    names: NameTable,
+    published_names: set[str],
+    missing: tuple[str, str],
+    folder: Path,
+    *,
+    saved: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
+    excused: tuple[str, ...] = (),
 ) -> None:
     """A checkpoint under published names loads strictly, with the prefix of parallel training too.
 
     Args:
         published_names: some that must occur.
         missing: a published name that is taken away, and ours, which the refusal must tell.
+        saved: what the published code makes of our state under its names.
+        excused: patterns of our names that it does not save.
     """
     source, target = make(), make()
     for parameter in target.parameters():
         torch.nn.init.zeros_(parameter)
-    published = names.published(source.state_dict())
+    kept = {name: v for name, v in source.state_dict().items() if not any(fnmatch(name, one) for one in excused)}
+    published = saved(names.published(kept))
     assert published_names <= set(published)
     path = folder / "best_model.pth.tar"
     prefixed = {f"module.{name}": value for name, value in published.items()}
     torch.save({"state_dict": prefixed, "acc": np.float64(0.6), "epoch": 3}, path)
-    load_weights(target, path, names=names, excused=())
-    for name, value in source.state_dict().items():
+    load_weights(target, path, names=names, excused=excused)
+    for name, value in kept.items():
         torch.testing.assert_close(target.state_dict()[name], value)
     del published[missing[0]]
     with pytest.raises(InputError, match=rf"1 missing: {missing[1]}"):
-        load_strict(target, names.ours(published), source="file", excused=())
+        load_strict(target, names.ours(published), source="file", excused=excused)

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.backbones.weights import load_strict, load_weights
+from sccan.backbones.weights import load_strict
 from sccan.classification.methods.amtnet import PUBLISHED_NAMES, AMTNet, Regularisation
 from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.contract import check_published_checkpoint
 from tests.classification.methods.plain_heads import amtnet_outputs
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
@@ -121,25 +123,25 @@ def test_a_detached_teacher_does_not_learn() -> None:
 def test_a_published_checkpoint_loads_strictly_with_exchanged_names_and_lost_dimensions(
     trained: bool, tmp_path: Path
 ) -> None:
-    source, target = _small(), _small()
-    with torch.no_grad():
-        for number, weight in enumerate(source.metrics.adaptive.values()):
-            weight.fill_(number + 1.0)
-    published = PUBLISHED_NAMES.published(source.state_dict())
-    published = {name: value for name, value in published.items() if not name.endswith("weights.scales")}  # not saved
-    head = "similarity_res_func."
-    assert published[f"{head}adaptive_relation_weight"].item() == source.metrics.adaptive["cosine"].item()
-    assert published[f"{head}adaptive_cosin_weight"].item() == source.metrics.adaptive["relation"].item()
-    if trained:
-        for name in ("cosin", "proto", "relation"):
-            published[f"{head}{name}_weight"] = published[f"{head}{name}_weight"].squeeze()
-    path = tmp_path / "best_model.pth.tar"
-    torch.save({"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": 0.6, "epoch": 3}, path)
-    load_weights(target, path, names=PUBLISHED_NAMES, excused=(LEARNED_WEIGHTS,))
-    for name, value in source.state_dict().items():
-        torch.testing.assert_close(target.state_dict()[name], value)
+    def make() -> AMTNet:
+        model = _small()
+        with torch.no_grad():
+            for number, weight in enumerate(model.metrics.adaptive.values()):
+                weight.fill_(number + 1.0)
+        return model
+
+    def saved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        weights = [f"similarity_res_func.{name}_weight" for name in ("cosin", "proto", "relation")]
+        return state | {name: state[name].squeeze() for name in weights if trained}
+
+    adaptive, published = make().metrics.adaptive, PUBLISHED_NAMES.published(make().state_dict())
+    assert torch.equal(published["similarity_res_func.adaptive_relation_weight"], adaptive["cosine"])
+    assert torch.equal(published["similarity_res_func.adaptive_cosin_weight"], adaptive["relation"])
+    missing = ("similarity_res_func.adaptive_cosin_weight", r"metrics\.adaptive\.relation")
+    check_published_checkpoint(make, PUBLISHED_NAMES, set(), missing, tmp_path, saved=saved, excused=(LEARNED_WEIGHTS,))
+    state = PUBLISHED_NAMES.ours(saved(published))
     with pytest.raises(InputError, match=r"3 surplus: metrics\.adaptive"):
-        load_strict(_small(adaptive=False), PUBLISHED_NAMES.ours(published), source="file", excused=(LEARNED_WEIGHTS,))
+        load_strict(_small(adaptive=False), state, source="file", excused=(LEARNED_WEIGHTS,))
 
 
 @pytest.mark.parametrize("averaged", [True, False])

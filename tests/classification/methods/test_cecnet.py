@@ -1,6 +1,7 @@
 """CECNet: scores of pairs, fine-tuning, gradients, names and refusals."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,11 @@ import torch
 
 from sccan.attention.element_connection import CLUSTERS, one_to_many
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.backbones.weights import load_strict, load_weights
 from sccan.classification.methods.cecnet import PUBLISHED_NAMES, CECNet
 from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.parts.novel_task import FineTuning
-from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.contract import check_published_checkpoint
 from tests.classification.methods.plain_heads import cecnet_pairs, pair_scores, training_outputs
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
@@ -87,26 +87,14 @@ def test_gradients_reach_every_parameter(cluster: str, distance: str) -> None:
 
 
 def test_a_published_checkpoint_loads_strictly(tmp_path: Path) -> None:
-    source, target = _small("transformer", "gcn"), _small("transformer", "gcn")
-    for parameter in target.parameters():
-        torch.nn.init.zeros_(parameter)
-    target.tasks.weights.scales.data.fill_(1.0)
-    published = PUBLISHED_NAMES.published(source.state_dict())
-    del published["tasks.weights.scales"]  # not saved by the published code
-    assert {
+    some = {
         "cross_attention.gnn.layers.0.transformer_layer.attn.proj.2.bias",
         "cross_attention.gnn.layers.0.transformer_layer.mlp.1.running_var",
         "similarity_res_func.distance_func.layers.0.gcn_weight.weight",
-    } <= set(published)
-    path = tmp_path / "best_model.pth.tar"
-    torch.save({"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": 0.6, "epoch": 3}, path)
-    load_weights(target, path, names=PUBLISHED_NAMES, excused=(LEARNED_WEIGHTS,))
-    for name, value in source.state_dict().items():
-        torch.testing.assert_close(target.state_dict()[name], value)
-    state = PUBLISHED_NAMES.ours(published)
-    state["connection.cluster.extra"] = state.pop("connection.cluster.reduce.bias")
-    with pytest.raises(InputError, match=r"1 missing: .*1 surplus: connection\.cluster\.extra"):
-        load_strict(target, state, source="file", excused=(LEARNED_WEIGHTS,))
+    }
+    lost = ("cross_attention.gnn.layers.0.transformer_layer.mlp.3.bias", r"connection\.cluster\.reduce\.bias")
+    make = partial(_small, "transformer", "gcn")
+    check_published_checkpoint(make, PUBLISHED_NAMES, some, lost, tmp_path, excused=(LEARNED_WEIGHTS,))
 
 
 @pytest.mark.parametrize(

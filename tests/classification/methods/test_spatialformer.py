@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from sccan.backbones.resnet12 import StridedResNet12
 from sccan.backbones.resnet12_pooled import PooledResNet12
-from sccan.backbones.weights import load_strict, load_weights
 from sccan.classification.methods.spatialformer import PUBLISHED_NAMES, NovelTask, SpatialFormer
 from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
 from sccan.classification.parts.novel_task import FineTuning
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.contract import check_published_checkpoint
 from tests.classification.methods.plain_heads import pair_scores, spatialformer_pairs, training_outputs
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
@@ -120,25 +121,18 @@ def test_gradients_reach_every_parameter_and_the_classifier_gets_none_through_at
 
 
 def test_a_published_checkpoint_loads_strictly_with_its_doubled_classifier(tmp_path: Path) -> None:
-    source, target = _small(), _small()
-    for parameter in target.parameters():
-        torch.nn.init.zeros_(parameter)
-    target.tasks.weights.scales.data.fill_(1.0)
-    published = PUBLISHED_NAMES.published(source.state_dict())
-    del published["tasks.weights.scales"]  # not saved by the published code
-    assert {"cross_attention.gnn.tsca.attention.proj.2.bias", "tsca.FFN.norm3.weight", "tsca.FFN.linear1.bias"} <= set(
-        published
+    some = {"cross_attention.gnn.tsca.attention.proj.2.bias", "tsca.FFN.norm3.weight", "tsca.FFN.linear1.bias"}
+    missing = ("tsca.FFN.norm3.bias", r"target\.feed_forward\.norm\.bias")
+
+    def saved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        twice = {
+            f"attention_clasifier.{name}": state[f"similarity_res_func.clasifier.{name}"] for name in ("weight", "bias")
+        }
+        return state | twice
+
+    check_published_checkpoint(
+        _small, PUBLISHED_NAMES, some, missing, tmp_path, saved=saved, excused=(LEARNED_WEIGHTS,)
     )
-    for name in ("weight", "bias"):
-        published[f"attention_clasifier.{name}"] = published[f"similarity_res_func.clasifier.{name}"]
-    path = tmp_path / "best_model.pth.tar"
-    torch.save({"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": 0.6, "epoch": 3}, path)
-    load_weights(target, path, names=PUBLISHED_NAMES, excused=(LEARNED_WEIGHTS,))
-    for name, value in source.state_dict().items():
-        torch.testing.assert_close(target.state_dict()[name], value)
-    del published["tsca.FFN.norm3.bias"]
-    with pytest.raises(InputError, match=r"1 missing: target\.feed_forward\.norm\.bias"):
-        load_strict(target, PUBLISHED_NAMES.ours(published), source="file", excused=(LEARNED_WEIGHTS,))
 
 
 def test_the_published_network_has_the_published_number_of_parameters() -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sccan.backbones.resnet12 import StridedResNet12
-from sccan.backbones.weights import load_strict, load_weights
 from sccan.classification.methods.tsf import PUBLISHED_NAMES, TSF
 from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS, TaskSettings
-from sccan.errors import InputError
 from tests.classification.made_up import made_up_episode, square_episode
+from tests.classification.methods.contract import check_published_checkpoint
 
 PLAIN = TaskSettings(rotation=False, learned_weights=False)
 
@@ -56,25 +56,18 @@ def test_gradients_reach_every_parameter() -> None:
     ],
 )
 def test_published_checkpoints_load_under_all_three_names_of_the_neck(outer: str, inner: str, tmp_path: Path) -> None:
-    source, target = _small(), _small()
-    for parameter in target.parameters():
-        torch.nn.init.zeros_(parameter)
-    target.tasks.weights.scales.data.fill_(1.0)
-    published = PUBLISHED_NAMES.published(source.state_dict())
-    del published["tasks.weights.scales"]  # not saved by the published code
-    published = {
-        name.replace("neck_tSF.query", f"{outer}query").replace("neck_tSF.", inner): value
-        for name, value in published.items()
-    }
-    published |= {f"{inner}attention.proj.{number}.weight": torch.zeros(10, 10, 1) for number in range(3)}
-    path = tmp_path / "best_model.pth.tar"
-    torch.save({"state_dict": {f"module.{n}": v for n, v in published.items()}, "acc": 0.6, "epoch": 3}, path)
-    load_weights(target, path, names=PUBLISHED_NAMES, excused=(LEARNED_WEIGHTS,))
-    for name, value in source.state_dict().items():
-        torch.testing.assert_close(target.state_dict()[name], value)
-    del published["similarity_res_func.clasifier.bias"]
-    with pytest.raises(InputError, match=r"1 missing: tasks\.classifier\.bias"):
-        load_strict(target, PUBLISHED_NAMES.ours(published), source="file", excused=(LEARNED_WEIGHTS,))
+    def saved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        unused = {f"{inner}attention.proj.{number}.weight": torch.zeros(10, 10, 1) for number in range(3)}
+        return unused | {
+            name.replace("neck_tSF.query", f"{outer}query").replace("neck_tSF.", inner): value
+            for name, value in state.items()
+        }
+
+    some = {f"{outer}query_embed.weight", f"{inner}FFN.norm3.bias"}
+    missing = ("similarity_res_func.clasifier.bias", r"tasks\.classifier\.bias")
+    check_published_checkpoint(
+        _small, PUBLISHED_NAMES, some, missing, tmp_path, saved=saved, excused=(LEARNED_WEIGHTS,)
+    )
 
 
 def test_the_published_network_has_the_published_number_of_parameters_that_are_used() -> None:

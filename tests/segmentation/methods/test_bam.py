@@ -14,17 +14,14 @@ from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone
 from sccan.backbones.vgg import VGG16
 from sccan.backbones.weights import load_weights
-from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.segmentation.methods import bam
 from sccan.segmentation.methods.bam import BAM, PUBLISHED_NAMES, BAMOutputs, Ensemble, ShotWeights
 from sccan.segmentation.parts.gram import gram_matrix
 from sccan.segmentation.parts.heads import PyramidHead
 from sccan.segmentation.parts.losses import pixel_cross_entropy
-from tests.segmentation.methods.episodes import one_query
+from tests.segmentation.methods.episodes import BASE, B, K, Q, made_up_episode, one_query
 
-B, K, Q = 2, 3, 2
-BASE = (2, 5, 7, 11)
 CASES = Path(__file__).parents[2] / "reference" / "cases" / "bam"
 
 
@@ -44,28 +41,8 @@ def _model(n_shot: int = K, **settings: object) -> BAM:
     return model
 
 
-def _episode(height: int = 49, width: int = 65, *, classes: tuple[int, ...] = (3, 4)) -> Episode:
-    generator = torch.Generator().manual_seed(1)
-    support_labels = torch.zeros(B, K, height, width, dtype=torch.int64)
-    support_labels[:, :, 8:30, 12:40] = 1
-    support_labels[1, 2] = support_labels[1, 2].flip(-1)
-    support_labels[:, 0, :4] = 255
-    query_labels = torch.zeros(B, Q, height, width, dtype=torch.int64)
-    query_labels[:, :, 20:, 30:] = 1
-    query_labels[:, :, 18:20] = 255
-    return Episode(
-        torch.randn(B, K, 3, height, width, generator=generator),
-        support_labels,
-        torch.randn(B, Q, 3, height, width, generator=generator),
-        query_labels,
-        torch.tensor(classes)[:, None],
-        torch.arange(B),
-        query_base_labels=torch.randint(0, len(BASE) + 1, query_labels.shape, generator=generator),
-    )
-
-
 def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     whole = model(episode)
     assert whole.shape == (B, Q, 2, 49, 65)
     support, query = model.encode_episode(episode)
@@ -78,7 +55,7 @@ def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
 def test_the_base_head_runs_once_per_query_whatever_the_shots() -> None:
     model, seen = _model().eval(), []
     model.base_head.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
-    model(_episode())
+    model(made_up_episode())
     assert seen == [B * Q]
 
 
@@ -92,12 +69,12 @@ def test_gram_matrices_are_made_once_per_picture_whatever_the_queries_and_shots(
         return gram_matrix(maps)
 
     monkeypatch.setattr(bam, "gram_matrix", counted)
-    _model().eval()(_episode())
+    _model().eval()(made_up_episode())
     assert seen == [(B, K), (B, Q)]
 
 
 def test_supports_reach_the_priors_stage_masked_only() -> None:
-    model, episode, seen = _model().eval(), _episode(), []
+    model, episode, seen = _model().eval(), made_up_episode(), []
     support, query = (model.encode(x.flatten(0, 1)) for x in (episode.support_images, episode.query_images))  # type: ignore[union-attr]
     want = model.predict(query.view(B, Q), model.condition(support.view(B, K), episode.support_labels))
     model.backbone.layer4.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
@@ -107,7 +84,7 @@ def test_supports_reach_the_priors_stage_masked_only() -> None:
 
 
 def test_a_stage_that_supports_need_is_made_of_them() -> None:
-    model, episode = _model(merge_stages=("layer4", "layer2")).eval(), _episode()
+    model, episode = _model(merge_stages=("layer4", "layer2")).eval(), made_up_episode()
     assert "layer4" in model.encode_episode(episode)[0].maps
     assert model(episode).shape == (B, Q, 2, 49, 65)
 
@@ -115,11 +92,11 @@ def test_a_stage_that_supports_need_is_made_of_them() -> None:
 def test_no_stage_beyond_the_last_one_used_is_computed() -> None:
     model = _model(prior_stage="layer3", merge_stages=("layer2", "layer1"), base_head=_head(10)).eval()
     model.backbone.layer4.register_forward_hook(lambda module, args, out: pytest.fail("layer4 is not used"))
-    assert model(_episode()).shape == (B, Q, 2, 49, 65)
+    assert model(made_up_episode()).shape == (B, Q, 2, 49, 65)
 
 
 def test_features_may_come_instead_of_images() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     support, query = model.encode_episode(episode)
     cached = dataclasses.replace(
         episode, support_images=None, query_images=None, support_features=support, query_features=query
@@ -129,7 +106,7 @@ def test_features_may_come_instead_of_images() -> None:
 
 def test_supports_are_seen_through_their_mask_alone() -> None:
     """Background pixels of the support reach the prior and the prototype through the backbone's reach only."""
-    model, episode = _model(prior_stage="layer2", merge_stages=("layer3", "layer2")).eval(), _episode()
+    model, episode = _model(prior_stage="layer2", merge_stages=("layer3", "layer2")).eval(), made_up_episode()
     support, _ = model.encode_episode(episode)
     masks = (episode.support_labels == 1).float().unsqueeze(2)
     changed = {name: maps.clone() for name, maps in support.maps.items()}
@@ -150,7 +127,7 @@ def test_the_own_class_is_left_out_of_the_base_map(training: bool) -> None:
 
 
 def _support(model: BAM):  # type: ignore[no-untyped-def]
-    episode = _episode()
+    episode = made_up_episode()
     return model.encode_episode(episode)[0], episode.support_labels
 
 
@@ -186,7 +163,7 @@ def test_a_single_convolution_begins_as_the_mean() -> None:
 
 
 def test_the_order_of_shots_does_not_matter() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     assert episode.support_images is not None
     order = [2, 0, 1]
     turned = dataclasses.replace(
@@ -196,7 +173,7 @@ def test_the_order_of_shots_does_not_matter() -> None:
 
 
 def test_one_shot_counts_whole_and_another_number_is_refused() -> None:
-    model, episode = _model(), _episode()
+    model, episode = _model(), made_up_episode()
     support, query = model.encode_episode(episode)
     one = dataclasses.replace(support, maps={name: maps[:, :1] for name, maps in support.maps.items()})
     evidence = model.evidence(query, model.condition(one, episode.support_labels[:, :1]))
@@ -207,7 +184,7 @@ def test_one_shot_counts_whole_and_another_number_is_refused() -> None:
 
 
 def test_the_losses_are_named_and_add_up() -> None:
-    model, episode = _model(meta_weight=0.5, base_weight=0.25).train(), _episode()
+    model, episode = _model(meta_weight=0.5, base_weight=0.25).train(), made_up_episode()
     outputs = model(episode)
     losses = model.loss(outputs, episode)
     assert set(losses) == {"final", "meta", "base", "total"}
@@ -217,7 +194,7 @@ def test_the_losses_are_named_and_add_up() -> None:
 
 
 def test_without_base_labels_the_base_maps_are_not_made_large() -> None:
-    model, episode = _model().train(), dataclasses.replace(_episode(), query_base_labels=None)
+    model, episode = _model().train(), dataclasses.replace(made_up_episode(), query_base_labels=None)
     outputs = model(episode)
     assert isinstance(outputs, BAMOutputs)
     assert outputs.base is None
@@ -225,7 +202,7 @@ def test_without_base_labels_the_base_maps_are_not_made_large() -> None:
 
 
 def test_gradients_reach_every_trainable_parameter_and_no_frozen_one() -> None:
-    model, episode = _model(feature_dropout=0.0, head_dropout=0.0).train(), _episode()
+    model, episode = _model(feature_dropout=0.0, head_dropout=0.0).train(), made_up_episode()
     model.loss(model(episode), episode)["total"].backward()
     (trained,) = model.parameter_groups().values()
     assert len(trained) == len(set(trained))

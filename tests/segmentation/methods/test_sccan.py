@@ -11,12 +11,10 @@ from sccan.backbones.deep_stem import DeepStemResNet
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.torchvision_resnet import TorchvisionResNet
 from sccan.backbones.weights import load_strict, load_weights
-from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.segmentation.methods.sccan import PUBLISHED_NAMES, SCCAN
-from tests.segmentation.methods.episodes import one_query
+from tests.segmentation.methods.episodes import B, K, Q, made_up_episode, one_query
 
-B, K, Q = 2, 3, 2
 CASES = Path(__file__).parents[2] / "reference" / "cases" / "sccan"
 
 
@@ -27,27 +25,8 @@ def _model(**settings: object) -> SCCAN:
     return SCCAN(backbone, **{**numbers, **settings})  # type: ignore[arg-type]
 
 
-def _episode(height: int = 49, width: int = 65) -> Episode:
-    generator = torch.Generator().manual_seed(1)
-    support_labels = torch.zeros(B, K, height, width, dtype=torch.int64)
-    support_labels[:, :, 8:30, 12:40] = 1
-    support_labels[1, 2] = support_labels[1, 2].flip(-1)
-    support_labels[:, 0, :4] = 255
-    query_labels = torch.zeros(B, Q, height, width, dtype=torch.int64)
-    query_labels[:, :, 20:, 30:] = 1
-    query_labels[:, :, 18:20] = 255
-    return Episode(
-        torch.randn(B, K, 3, height, width, generator=generator),
-        support_labels,
-        torch.randn(B, Q, 3, height, width, generator=generator),
-        query_labels,
-        torch.zeros(B, 1, dtype=torch.int64),
-        torch.arange(B),
-    )
-
-
 def test_conditioning_once_and_predicting_many_equals_the_full_forward() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     assert episode.support_images is not None
     assert episode.query_images is not None
     with torch.inference_mode():
@@ -63,7 +42,7 @@ def test_conditioning_once_and_predicting_many_equals_the_full_forward() -> None
 
 
 def test_features_computed_earlier_replace_the_pictures() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     with torch.inference_mode():
         support, query = model.encode_episode(episode)
         cached = dataclasses.replace(
@@ -76,7 +55,7 @@ def test_features_computed_earlier_replace_the_pictures() -> None:
 def test_pictures_and_grids_of_any_shape_give_logits_at_the_size_of_the_picture(
     size: tuple[int, int], grid: tuple[int, int]
 ) -> None:
-    model, episode = _model(grid=grid).eval(), _episode(*size)
+    model, episode = _model(grid=grid).eval(), made_up_episode(*size)
     with torch.inference_mode():
         assert model(episode).shape == (B, Q, 2, *size)
         support, query = model.encode_episode(episode)
@@ -87,14 +66,14 @@ def test_pictures_and_grids_of_any_shape_give_logits_at_the_size_of_the_picture(
 
 
 def test_queries_may_have_another_size_than_supports() -> None:
-    model, episode, other = _model().eval(), _episode(), _episode(33, 41)
+    model, episode, other = _model().eval(), made_up_episode(), made_up_episode(33, 41)
     mixed = dataclasses.replace(episode, query_images=other.query_images, query_labels=other.query_labels)
     with torch.inference_mode():
         assert model(mixed).shape == (B, Q, 2, 33, 41)
 
 
 def test_shots_are_averaged_so_their_order_and_repetition_do_not_matter() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     assert episode.support_images is not None
     order = [2, 0, 1, 2, 0, 1]
     again = dataclasses.replace(
@@ -105,14 +84,14 @@ def test_shots_are_averaged_so_their_order_and_repetition_do_not_matter() -> Non
 
 
 def test_ignored_pixels_of_a_support_mask_count_as_background() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     background = episode.support_labels.where(episode.support_labels != 255, 0)
     with torch.inference_mode():
         assert torch.equal(model(dataclasses.replace(episode, support_labels=background)), model(episode))
 
 
 def test_an_empty_support_mask_gives_finite_logits_and_a_prior_of_zeros() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     empty = dataclasses.replace(episode, support_labels=torch.zeros_like(episode.support_labels))
     with torch.inference_mode():
         support, query = model.encode_episode(empty)
@@ -123,7 +102,7 @@ def test_an_empty_support_mask_gives_finite_logits_and_a_prior_of_zeros() -> Non
 
 
 def test_gradients_reach_every_trainable_parameter_and_no_frozen_one() -> None:
-    model, episode = _model(feature_dropout=0.0, head_dropout=0.0).train(), _episode()
+    model, episode = _model(feature_dropout=0.0, head_dropout=0.0).train(), made_up_episode()
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
     model.loss(model(episode), episode)["total"].backward()
     for name, parameter in model.named_parameters():
@@ -149,7 +128,7 @@ def test_parameter_groups_hold_every_trainable_parameter_once() -> None:
 
 
 def test_dropout_acts_in_training_only_and_the_loss_can_leave_ignored_pixels_out() -> None:
-    model, episode = _model().train(), _episode()
+    model, episode = _model().train(), made_up_episode()
     assert not torch.equal(model(episode), model(episode))
     outputs = model.eval()(episode)
     assert torch.equal(model(episode), outputs)
@@ -159,7 +138,7 @@ def test_dropout_acts_in_training_only_and_the_loss_can_leave_ignored_pixels_out
 
 
 def test_half_precision_changes_little() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     with torch.inference_mode():
         want = model(episode)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -172,7 +151,7 @@ def test_a_strided_backbone_serves_too() -> None:
     torch.manual_seed(0)
     model = SCCAN(TorchvisionResNet("resnet18"), channels=8, grid=(6, 8), window=4, heads=2, depth=1).eval()
     with torch.inference_mode():
-        assert model(_episode(48, 64)).shape == (B, Q, 2, 48, 64)
+        assert model(made_up_episode(48, 64)).shape == (B, Q, 2, 48, 64)
 
 
 @pytest.mark.parametrize(
