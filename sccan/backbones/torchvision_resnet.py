@@ -17,35 +17,32 @@ DEPTHS = ("resnet18", "resnet34", "resnet50", "resnet101")
 
 
 class TorchvisionResNet(Backbone):
-    """A torchvision ResNet without its classifier; parameter names and shapes are torchvision's, less ``fc``."""
+    """A torchvision ResNet without its classifier; parameter names and shapes are torchvision's, less ``fc``.
+
+    Its last two stages are dilated instead of strided where torchvision supports it (bottleneck blocks), which gives
+    output stride 8; the other depths keep output stride 32.
+    """
 
     def __init__(
         self,
         name: str = "resnet50",
         *,
-        dilated: tuple[bool, bool, bool] | None = None,
         norm_layer: Callable[[int], nn.Module] = nn.BatchNorm2d,
     ) -> None:
         """
         Args:
             name: ``resnet18``, ``resnet34``, ``resnet50`` or ``resnet101``.
-            dilated: whether layer2, layer3 and layer4 are dilated instead of strided. By default the last two are
-                where torchvision supports it (bottleneck blocks), which gives output stride 8; the other depths keep
-                output stride 32.
             norm_layer: makes the norm of a number of channels.
 
-        Raises InputError: unknown name, or dilation asked of a depth whose blocks cannot be dilated.
+        Raises InputError: unknown name.
         """
         super().__init__()
         if name not in DEPTHS:
             hint = nearest(name, DEPTHS)
             raise InputError(f"{name!r} is no torchvision ResNet known here ({', '.join(DEPTHS)}){hint}")
         bottleneck = name in ("resnet50", "resnet101")
-        if dilated is None:
-            dilated = (False, bottleneck, bottleneck)
-        if any(dilated) and not bottleneck:
-            raise InputError(f"torchvision cannot dilate {name}; ask for no dilation, or for resnet50 or resnet101")
-        net = get_model(name, weights=None, norm_layer=norm_layer, replace_stride_with_dilation=list(dilated))
+        dilated = [False, bottleneck, bottleneck]
+        net = get_model(name, weights=None, norm_layer=norm_layer, replace_stride_with_dilation=dilated)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
         expansion = Bottleneck.expansion if bottleneck else 1

@@ -17,6 +17,8 @@ from sccan.errors import InputError
 
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process."""
+PATIENCE = datetime.timedelta(hours=1)
+"""How long a process waits for another before the run is given up; indexing a data set on the main process counts."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,11 @@ class Runtime:
         return here.to(values.device)
 
 
-def start(device: str = "auto", *, timeout_minutes: float = 60.0) -> Runtime:
+def start(device: str = "auto") -> Runtime:
     """Joins the processes that torchrun started, or answers for a single one.
 
     Args:
         device: ``auto`` (CUDA where there is one, else CPU), ``cpu``, ``cuda``, or ``cuda:N`` in a single process.
-        timeout_minutes: how long one process waits for another before the run is given up; indexing a large data
-            set on the main process counts.
 
     Raises InputError: CUDA is asked for and not there, or not for so many processes; the launcher's environment is
         incomplete.
@@ -144,7 +144,7 @@ def start(device: str = "auto", *, timeout_minutes: float = 60.0) -> Runtime:
     if world_size > 1:
         dist.init_process_group(
             "nccl" if chosen.type == "cuda" else "gloo",
-            timeout=datetime.timedelta(minutes=timeout_minutes),
+            timeout=PATIENCE,
             device_id=chosen if chosen.type == "cuda" else None,
         )
     return Runtime(chosen, rank, world_size)

@@ -110,12 +110,12 @@ def episode_sheet(episodes: Sequence[EpisodePicture], title: str, tile: int = SH
     return sheet(rows, [*(panel.name for panel in drawn[0]), "result"], title=title, legend=LEGEND, tile=tile)
 
 
-def episode_gallery(episodes: Iterable[EpisodePicture], side: int = PAGE_SIDE) -> Gallery:
+def episode_gallery(episodes: Iterable[EpisodePicture]) -> Gallery:
     """The episodes as a block of an HTML page."""
     strips = []
     for episode in episodes:
         heading, lines = _result(episode)
-        strips.append(Strip(heading, " · ".join(lines), draw_panels(episode, side)))
+        strips.append(Strip(heading, " · ".join(lines), draw_panels(episode, PAGE_SIDE)))
     return Gallery(strips, LEGEND)
 
 

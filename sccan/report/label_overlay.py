@@ -19,24 +19,22 @@ def class_colour(number: int) -> Colour:
     return COLOURS[(number - 1) % len(COLOURS)]
 
 
-def label_overlay(
-    image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], *, opacity: float = 0.5, legend: bool = True
-) -> np.ndarray:
+def label_overlay(image: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """The picture with every class tinted and outlined in its colour, RGB uint8 [h, w, 3].
+
+    Where there are several classes, the names of those that are there stand in the corner.
 
     Args:
         image: RGB uint8, [h, w, 3].
         labels: 0 background, 1 .. classes, [h, w].
         class_names: of classes 1, 2, ...
-        opacity: share of the colour, in [0, 1].
-        legend: write the names of the classes that are there, where there are several classes.
     """
     there = [number for number in range(1, len(class_names) + 1) if (labels == number).any()]
     drawn = image
     for number in there:
         region = labels == number
-        drawn = outline(tint(drawn, region, class_colour(number), opacity), region, class_colour(number))
-    if legend and there and len(class_names) > 1:
+        drawn = outline(tint(drawn, region, class_colour(number), 0.5), region, class_colour(number))
+    if there and len(class_names) > 1:
         drawn = _with_legend(drawn, [(class_names[number - 1], class_colour(number)) for number in there])
     return drawn.copy() if drawn is image else drawn
 

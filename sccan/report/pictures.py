@@ -69,13 +69,12 @@ def errors(image: np.ndarray, prediction: np.ndarray, truth: np.ndarray, opacity
     return outline(drawn, there, (255, 255, 255))
 
 
-def heat_map(values: np.ndarray, image: np.ndarray | None = None, opacity: float = 0.75) -> np.ndarray:
+def heat_map(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
     """A map of scores in the colours of `cividis` (dark blue 0, yellow 1), over the grey picture if there is one.
 
     Args:
         values: scores in [0, 1], [h, w]; with a picture they are brought to its size.
         image: RGB uint8, [H, W, 3], or None.
-        opacity: share of the colours over the picture, in [0, 1].
     """
     if values.ndim != 2:
         raise ValueError(f"a heat map needs values [h, w], not {values.shape}")
@@ -87,7 +86,7 @@ def heat_map(values: np.ndarray, image: np.ndarray | None = None, opacity: float
     if image is None:
         return coloured
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return _blend(grey, coloured, opacity)
+    return _blend(grey, coloured, 0.75)
 
 
 def tint(image: np.ndarray, where: np.ndarray, colour: Colour, opacity: float) -> np.ndarray:

@@ -46,26 +46,25 @@ def result_sections(result: Result) -> list[Section]:
     ]
 
 
-def training_section(losses: Sequence[Curve], scores: Sequence[Curve], *, x_label: str = "step") -> Section:
+def training_section(losses: Sequence[Curve], scores: Sequence[Curve]) -> Section:
     """Curves of a training run: losses in one chart, validation scores (in [0, 1]) in another; empty ones are left out.
 
     Args:
         losses: long curves are averaged over neighbouring points.
         scores: larger is better; the best point of the first one is marked, since it chooses the checkpoint.
-        x_label: what runs across.
     """
     blocks: list[Block] = []
     shown = [thinned(curve) for curve in losses if curve.x]
     if shown:
-        svg = line_chart(shown, label="training loss", x_label=x_label, from_zero=True)
+        svg = line_chart(shown, label="training loss", x_label="step", from_zero=True)
         blocks.append(Chart(svg, "Training loss", legend(shown)))
     measured = [curve for curve in scores if curve.x]
     if measured:
         first = measured[0]
         best = max(range(len(first.y)), key=first.y.__getitem__)
         measured[0] = Curve(first.name, first.x, first.y, best)
-        svg = line_chart(measured, label="validation score", x_label=x_label)
-        caption = f"Validation; the circle marks the best, {percent(first.y[best])} % at {x_label} {first.x[best]:.6g}"
+        svg = line_chart(measured, label="validation score", x_label="step")
+        caption = f"Validation; the circle marks the best, {percent(first.y[best])} % at step {first.x[best]:.6g}"
         blocks.append(Chart(svg, caption, legend(measured)))
     return Section("Training", blocks or [Paragraph("Nothing was logged.")])
 

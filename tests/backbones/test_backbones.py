@@ -24,7 +24,6 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     ),
     "torchvision 18": lambda: TorchvisionResNet("resnet18"),
     "torchvision 50": TorchvisionResNet,
-    "torchvision 50, strided": lambda: TorchvisionResNet(dilated=(False, False, False)),
 }
 
 
@@ -137,7 +136,6 @@ def test_folding_a_backbone_in_training_is_refused() -> None:
     [
         (lambda: DeepStemResNet(34), "no deep-stem ResNet of depth 34"),
         (lambda: TorchvisionResNet("resnet5O"), "did you mean 'resnet50'"),
-        (lambda: TorchvisionResNet("resnet18", dilated=(False, True, True)), "cannot dilate resnet18"),
         (lambda: SmallResNet().stage("layer9"), "has no stage 'layer9'; its stages are layer1, layer2"),
         (lambda: published_weights("resnet18", "IMAGENET"), "no weights 'IMAGENET' for resnet18, but IMAGENET1K_V1"),
         (lambda: SmallResNet(widths=(8, 8)), "their lengths are 2, 4, 4 and 4"),

@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 ROUNDS = 1000
+RESTARTS = 10
 
 
-def cluster_centres(vectors: Tensor, count: int, *, seed: int = 100, restarts: int = 10) -> Tensor:
+def cluster_centres(vectors: Tensor, count: int, *, seed: int = 100) -> Tensor:
     """Centres of the best of several runs of k-means, each started as k-means++ does.
 
     Args:
         vectors: [n, D].
         count: N, at most n.
         seed: of the starts.
-        restarts: number of runs.
 
     Returns:
         [N, D].
@@ -30,7 +30,7 @@ def cluster_centres(vectors: Tensor, count: int, *, seed: int = 100, restarts: i
         raise ValueError(f"{len(vectors)} vectors cannot make {count} clusters")
     generator = torch.Generator().manual_seed(seed)
     best, smallest = vectors[:count], float("inf")
-    for _ in range(restarts):
+    for _ in range(RESTARTS):
         centres = _started(vectors, count, generator)
         labels = _distances(vectors, centres).argmin(1)
         for _ in range(ROUNDS):

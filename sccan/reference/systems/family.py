@@ -63,10 +63,9 @@ def task_settings(config: Mapping[str, Any], **others: Any) -> TaskSettings:
     )
 
 
-def load_published(model: nn.Module, case: Case, names: NameTable, *, prefix: str = "") -> None:
-    """The case's weights, put under `prefix`, through the name table, strictly."""
-    state = {f"{prefix}{name}": value for name, value in case.weights().items()}
-    load_strict(model, names.ours(state), source=case.path.name, excused=(LEARNED_WEIGHTS, COUNTER))
+def load_published(model: nn.Module, case: Case, names: NameTable) -> None:
+    """The case's weights through the name table, strictly."""
+    load_strict(model, names.ours(case.weights()), source=case.path.name, excused=(LEARNED_WEIGHTS, COUNTER))
 
 
 def all_pictures(episode: Episode) -> Tensor:

@@ -29,7 +29,6 @@ class DenseHead(nn.Module):
     def __init__(
         self,
         channels: int,
-        n_classes: int = 2,
         *,
         dilations: Sequence[int] = (6, 12, 18),
         dropout: float = 0.1,
@@ -37,7 +36,6 @@ class DenseHead(nn.Module):
         """
         Args:
             channels: of the input and of every hidden map.
-            n_classes: channels of the output.
             dilations: of the ASPP's 3x3 branches.
             dropout: share of the channels dropped before the last convolution.
         """
@@ -45,12 +43,10 @@ class DenseHead(nn.Module):
         self.aspp = ASPP(channels, dilations)
         self.reduce = PointwiseConv2d(self.aspp.out_channels, channels, bias=False)
         self.refine = nn.Sequential(_conv3x3(channels), nn.ReLU(), _conv3x3(channels), nn.ReLU())
-        self.classify = nn.Sequential(
-            _conv3x3(channels), nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(channels, n_classes, 1)
-        )
+        self.classify = nn.Sequential(_conv3x3(channels), nn.ReLU(), nn.Dropout2d(dropout), nn.Conv2d(channels, 2, 1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Logits [N, n_classes, H, W] of maps [N, C, H, W]."""
+        """Logits of background and foreground [N, 2, H, W] of maps [N, C, H, W]."""
         x = F.relu(self.reduce(self.aspp(maps)))
         return self.classify(x + self.refine(x))
 

@@ -5,23 +5,14 @@ from pathlib import Path
 import pytest
 
 from sccan.errors import InputError
-from sccan.reference.cases import Case, find_cases, read_case, run_case
+from sccan.reference.cases import Case, read_case, run_case
 from sccan.reference.systems import SYSTEMS
 
-FOLDER = Path(__file__).parents[2] / "reference" / "cases"
-CASES = find_cases([FOLDER / "insid3", FOLDER / "frost"])
+FOLDER = Path(__file__).parents[1] / "cases"
 
 
 def _run(case: Case) -> bool:
     return all(line.ok for line in run_case(case, SYSTEMS[case.system][case.part]))
-
-
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_the_published_numbers_come_out(path: Path) -> None:
-    case = read_case(path)
-    lines = run_case(case, SYSTEMS[case.system][case.part])
-    assert len(lines) == len(case.data["outputs"])
-    assert all(line.ok for line in lines), "\n".join(map(str, lines))
 
 
 @pytest.mark.parametrize(

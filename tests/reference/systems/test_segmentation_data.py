@@ -3,19 +3,10 @@
 import copy
 from pathlib import Path
 
-import pytest
-
 from sccan.reference.cases import Case, NotApplicable, find_cases, read_case, run_case
 from sccan.reference.systems.segmentation_data import PARTS, run_sccan_published_episodes
 
-CASES = Path(__file__).parent / "cases" / "segmentation_data"
-
-
-@pytest.mark.parametrize("path", find_cases([CASES]), ids=lambda path: path.stem)
-def test_recorded_numbers_come_out(path: Path) -> None:
-    case = read_case(path)
-    lines = run_case(case, PARTS[case.part])
-    assert [line for line in lines if not line.ok] == []
+CASES = Path(__file__).parents[1] / "cases" / "segmentation_data"
 
 
 def test_every_part_has_a_case() -> None:

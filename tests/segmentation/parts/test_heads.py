@@ -23,7 +23,7 @@ def test_aspp_branches_are_global_local_and_dilated_in_this_order() -> None:
 
 
 def test_the_head_keeps_the_size_and_has_the_published_number_of_parameters() -> None:
-    assert DenseHead(8, n_classes=3)(torch.randn(2, 8, 5, 9)).shape == (2, 3, 5, 9)
+    assert DenseHead(8)(torch.randn(3, 8, 5, 9)).shape == (3, 2, 5, 9)
     published = 1_901_824 + 327_680 + 1_179_648 + 590_338  # ASPP, res1, res2, cls
     assert sum(parameter.numel() for parameter in DenseHead(256).parameters()) == published
 

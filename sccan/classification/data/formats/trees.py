@@ -41,17 +41,12 @@ def has_class_folders(folder: Path) -> bool:
     return any((folder / split).is_dir() for split in SPLITS)
 
 
-def read_class_folder(folder: Path, *, names: Sequence[str] = ()) -> FilePictures:
-    """One folder with a sub-folder per class.
-
-    Args:
-        names: sub-folders to take, in this order; by default all, sorted.
+def read_class_folder(folder: Path) -> FilePictures:
+    """One folder with a sub-folder per class, sorted by name.
 
     Raises InputError: there is no sub-folder, or one has no pictures (each is told by name).
     """
-    classes = list(names) or sorted(
-        one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")
-    )
+    classes = sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
     if not classes:
         raise InputError(f"{folder} has no sub-folders; expected one per class, with its pictures inside")
     return _from_folders([folder / name for name in classes], classes, str(folder))

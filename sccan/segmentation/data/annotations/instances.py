@@ -94,10 +94,6 @@ class Instances:
     _spans: np.ndarray  # [annotations, 2]
     _crowds: np.ndarray  # bool [annotations]
 
-    @property
-    def n_annotations(self) -> int:
-        return len(self._owners)
-
     def pictures(self) -> Iterator[Picture]:
         """Pictures with at least one annotation, in the order of their ids."""
         starts = np.searchsorted(self._owners, np.arange(len(self.images) + 1))

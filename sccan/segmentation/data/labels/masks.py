@@ -21,19 +21,16 @@ def class_mask(label: np.ndarray, number: int) -> np.ndarray:
     return table[label]
 
 
-def base_label_table(base_classes: Sequence[int], *, other: int = 0) -> np.ndarray:
+def base_label_table(base_classes: Sequence[int]) -> np.ndarray:
     """Lookup table for training a classifier of the base classes, uint8 [256].
 
-    Base class c becomes its position + 1; 0 stays 0 and 255 stays 255.
+    Base class c becomes its position + 1, every other class 0, background, as in BAM's base training; 255 stays 255.
 
     Args:
         base_classes: class numbers, ascending.
-        other: what every other class becomes: 0, background as in BAM's base training, or 255, ignored.
     """
-    if other not in (0, IGNORE):
-        raise ValueError(f"other classes become {other}, expected 0 (background) or {IGNORE} (ignored)")
-    table = np.full(256, other, np.uint8)
-    table[0], table[IGNORE] = 0, IGNORE
+    table = np.zeros(256, np.uint8)
+    table[IGNORE] = IGNORE
     for position, number in enumerate(base_classes, 1):
         table[number] = position
     return table

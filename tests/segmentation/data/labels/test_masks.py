@@ -1,7 +1,6 @@
 """Masks of a class, labels of the base classes and bounding boxes."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -19,16 +18,10 @@ def test_class_mask_is_the_rule_in_words(label: np.ndarray, number: int) -> None
     assert (mask == np.where(label == 255, 255, label == number)).all()
 
 
-@pytest.mark.parametrize("other", [0, 255])
-def test_base_labels_are_positions(other: int) -> None:
-    table = base_label_table((2, 3, 17), other=other)
+def test_base_labels_are_positions_and_other_classes_background() -> None:
+    table = base_label_table((2, 3, 17))
     label = np.array([[0, 1, 2], [3, 17, 255], [20, 0, 2]])
-    assert table[label].tolist() == [[0, other, 1], [2, 3, 255], [other, 0, 1]]
-
-
-def test_other_classes_become_background_or_nothing() -> None:
-    with pytest.raises(ValueError, match=r"expected 0 \(background\) or 255 \(ignored\)"):
-        base_label_table((1,), other=7)
+    assert table[label].tolist() == [[0, 0, 1], [2, 3, 255], [0, 0, 1]]
 
 
 def test_boxes_by_hand() -> None:

@@ -118,15 +118,14 @@ def test_prepared_episodes_are_normalised_and_int64(tiny_index: ClassIndex) -> N
     assert torch.equal(again.support_images, ready.support_images)  # normalised once
 
 
-def pixels(index: ClassIndex, transform: TrainTransform, other: int = 0) -> PixelDataset:
+def pixels(index: ClassIndex, transform: TrainTransform) -> PixelDataset:
     lists = fold_lists(index, (2, 5, 7), min_pixels=300)
-    table = base_label_table((2, 5, 7), other=other)
+    table = base_label_table((2, 5, 7))
     return PixelDataset(PictureStore(index, memory_bytes=10**7), lists, table, transform, seed=4)
 
 
-@pytest.mark.parametrize("other", [0, 255])
-def test_pixel_labels_are_positions_of_base_classes(tiny_index: ClassIndex, other: int) -> None:
-    dataset = pixels(tiny_index, WithoutDraws(KeepAspect(65)), other)
+def test_pixel_labels_are_positions_of_base_classes(tiny_index: ClassIndex) -> None:
+    dataset = pixels(tiny_index, WithoutDraws(KeepAspect(65)))
     seen = set()
     for number in range(len(dataset)):
         _, label = dataset[0, number]
@@ -134,7 +133,7 @@ def test_pixel_labels_are_positions_of_base_classes(tiny_index: ClassIndex, othe
     assert seen == {0, 1, 2, 3, 255}
     order = dataset.items[dataset._permutation(0)]
     label = KeepAspect(65).label(dataset.store.read(int(order[1]))[1])
-    wanted = np.select([label == 2, label == 5, label == 7, label == 0, label == 255], [1, 2, 3, 0, 255], other)
+    wanted = np.select([label == 2, label == 5, label == 7, label == 0, label == 255], [1, 2, 3, 0, 255])
     assert (dataset[0, 1][1].numpy() == wanted).all()
 
 
