@@ -47,9 +47,8 @@ def in_parallel(
 
     Raises InputError: a process was ended from outside, most often for want of memory.
     """
-    with tqdm(
-        total=total + done, initial=done, desc=title, unit=" files", disable=None if shown is None else not shown
-    ) as bar:
+    hidden = None if shown is None else not shown
+    with tqdm(total=total + done, initial=done, desc=title, unit=" files", disable=hidden) as bar:
         for result in _results(function, tasks, workers if total > FEW else 1, chunk):
             bar.update()
             yield result

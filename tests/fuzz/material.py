@@ -147,7 +147,7 @@ def _classification(folder: Path) -> list[Case]:
             (where / f"{split}.pickle").write_bytes(pickle.dumps({"data": pictures, "labels": labels}, protocol))
     where = form("cache", "mini-imagenet-cache-train.pkl")
     for split in ("train", "val", "test"):
-        rows = {f"n0{number}": list(range(3 * number, 3 * number + 3)) for number in range(4)}
+        rows = {f"{split}{number}": list(range(3 * number, 3 * number + 3)) for number in range(4)}
         content = {"image_data": pictures, "class_dict": rows}
         (where / f"mini-imagenet-cache-{split}.pkl").write_bytes(pickle.dumps(content))
     for compressed in (False, True):
@@ -160,13 +160,17 @@ def _classification(folder: Path) -> list[Case]:
     for split in ("train", "val", "test"):
         with h5py.File(where / f"{split}_data.hdf5", "w") as stored:
             for number in range(4):
-                stored[f"datasets/n0{number}"] = pictures[3 * number : 3 * number + 3]
-        (where / f"{split}_labels.json").write_text(json.dumps([f"n0{number}" for number in range(4)]))
+                stored[f"datasets/{split}{number}"] = pictures[3 * number : 3 * number + 3]
+        (where / f"{split}_labels.json").write_text(json.dumps([f"{split}{number}" for number in range(4)]))
     made["names of hdf5"] = "train_labels.json"
     shutil.copytree(where, forms / "names of hdf5")
     where = form("memory file", "train.pth")
     for split in ("train", "val", "test"):
-        content = [torch.from_numpy(one) for one in pictures], labels, {f"c{number}": number for number in range(4)}
+        content = (
+            [torch.from_numpy(one) for one in pictures],
+            labels,
+            {f"{split}{number}": number for number in range(4)},
+        )
         torch.save(list(content), where / f"{split}.pth")
     where = form("csv", "train.csv")
     (where / "images").mkdir()
@@ -174,19 +178,19 @@ def _classification(folder: Path) -> list[Case]:
         cv2.imwrite(str(where / "images" / f"p{number}.jpg"), picture)
     for split in ("train", "val", "test"):
         with (where / f"{split}.csv").open("w") as table:
-            rows = [("filename", "label"), *((f"p{n}.jpg", f"c{label}") for n, label in enumerate(labels))]
+            rows = [("filename", "label"), *((f"p{n}.jpg", f"{split}{label}") for n, label in enumerate(labels))]
             csv.writer(table).writerows(rows)
     where = form("json list", "train.json")
     for number, picture in enumerate(pictures):
         cv2.imwrite(str(where / f"p{number}.jpg"), picture)
     for split in ("train", "val", "test"):
-        listed = {"label_names": ["a", "b", "c", "d"], "image_names": [f"p{n}.jpg" for n in range(12)]}
+        listed = {"label_names": [f"{split}{n}" for n in range(4)], "image_names": [f"p{n}.jpg" for n in range(12)]}
         (where / f"{split}.json").write_text(json.dumps({**listed, "image_labels": labels}))
-    where = form("class folders", "train/c0/p0.jpg")
+    where = form("class folders", "train/train0/p0.jpg")
     for split in ("train", "val", "test"):
         for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-            (where / split / f"c{label}").mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(where / split / f"c{label}" / f"p{number}.jpg"), picture)
+            (where / split / f"{split}{label}").mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(where / split / f"{split}{label}" / f"p{number}.jpg"), picture)
     kinds = {".json": JSON, ".csv": TEXT}
     argv = ["prepare_classification", "--source", "{}", "--to", "{}/to"]
     cases = [
