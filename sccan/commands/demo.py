@@ -1,15 +1,16 @@
-"""The whole way on the embedded data set: data, base learner, SCCAN, test, report."""
+"""What this can do, on pictures made on the spot: mark one and find it in the others; then train SCCAN and test it."""
 
 import time
 from pathlib import Path
 from typing import Any
 
-from sccan.commands import generate_shapes
+from sccan.commands import generate_shapes, segment
 from sccan.commands.entry import parser
 from sccan.commands.pipeline import run_files
 from sccan.files.writing import write_text_atomically
 from sccan.report.results import fold_table
 from sccan.report.tables import duration
+from sccan.segmentation.data.shapes.leaves import write_leaves
 
 N_FOLDS = 4
 
@@ -17,12 +18,14 @@ N_FOLDS = 4
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0: everything is trained, tested and drawn; what an earlier call has finished is not done again."""
     command = parser(
-        "Generate the embedded data set, train a small backbone on the base classes and SCCAN on top of it, test it on "
+        "Draw a dozen pictures, mark one of them and find what was marked in the others, without any training; then "
+        "generate the embedded data set, train a small backbone on the base classes and SCCAN on top of it, test it on "
         "the novel classes beside trivial baselines, and write a report.",
-        "  sccan demo\n  sccan demo --all-folds",
+        "  sccan demo\n  sccan demo --first-look\n  sccan demo --all-folds",
     )
     folds = command.add_mutually_exclusive_group()
     folds.add_argument("--fold", type=int, default=0, choices=range(N_FOLDS), help="novel classes (default: fold 0)")
+    folds.add_argument("--first-look", action="store_true", help="mark one, find the rest, and nothing else: seconds")
     folds.add_argument("--all-folds", action="store_true", help="every fold in turn, and one table of all")
     command.add_argument("--data", type=Path, default=Path("data/shapes"), help="folder of the data set")
     command.add_argument("--output", type=Path, default=Path("runs"), help="folder of the run folders")
@@ -34,8 +37,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = command.parse_args(argv)
     began = time.monotonic()
+    first_look(args.output / "first_look")
+    if args.first_look:
+        return 0
     print(
-        f"demo: data into {args.data}, trained models into {args.output}; seven to ten minutes per fold on two idle "
+        f"\ndemo: data into {args.data}, trained models into {args.output}; seven to ten minutes per fold on two idle "
         "cores; stopped, the same command goes on",
         flush=True,
     )
@@ -49,6 +55,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"table: {write_text_atomically(args.output / 'shapes_folds.md', table.markdown())}")
     print(f"demo done in {duration(time.monotonic() - began)}")
     return 0
+
+
+def first_look(folder: Path) -> None:
+    """Draws leaves with spots, one of them marked, and finds the spots of the others, with a report."""
+    photos, examples = write_leaves(folder)
+    found = folder / "found"
+    words = ["--support", str(examples), "--images", str(photos), "--out", str(found), "--report"]
+    print(f"first look: one leaf's spots are marked; find those of the others:\n  sccan segment {' '.join(words)}")
+    segment.main([*words, "--overwrite"])
+    print(f"open {found / 'report.html'}", flush=True)
 
 
 def _fold(fold: int, output: Path, opts: list[str]) -> dict[str, Any]:

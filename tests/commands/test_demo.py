@@ -32,3 +32,12 @@ def test_every_fold_goes_from_nothing_to_a_report_and_a_second_call_only_tests(t
     weights = (tmp_path / "runs" / "shapes_split2" / "best.safetensors").read_bytes()
     assert demo.main(argv) == 0
     assert (tmp_path / "runs" / "shapes_split2" / "best.safetensors").read_bytes() == weights
+
+
+def test_the_first_look_ends_with_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--first-look", "--output", str(tmp_path)]) == 0
+    found = tmp_path / "first_look" / "found"
+    assert f"open {found / 'report.html'}" in capsys.readouterr().out
+    assert len(list(found.glob("*.png"))) == 12
+    assert "<img" in (found / "report.html").read_text()
+    assert not (tmp_path / "shapes_split0").exists()
