@@ -14,7 +14,8 @@ from sccan.segmentation.evaluation.generalised import GeneralisedScore, generali
 from sccan.segmentation.evaluation.scoring import WholeOnLabel
 from sccan.segmentation.evaluation.tau import GRID, ThresholdScore, best_tau, forgetting, pretended_folds
 from tests.segmentation.evaluation.test_generalised import FOLD, _index
-from tests.segmentation.methods.test_bam import BASE, _episode, _model
+from tests.segmentation.methods.episodes import BASE, made_up_episode
+from tests.segmentation.methods.test_bam import _model
 
 
 @given(st.integers(1, 6), st.integers(2, 20), st.integers(1, 3))
@@ -31,7 +32,7 @@ def test_groups_part_the_base_classes_that_have_enough_pictures(n_novel: int, n_
 
 
 def test_a_forgotten_class_leaves_the_other_logits_as_they_were() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     changed = forgetting(model, (BASE[0], BASE[2]))
     query = model.encode_episode(episode)[1]
     torch.testing.assert_close(changed.base_logits(query), model.base_logits(query)[:, :, [0, 1, 3]])

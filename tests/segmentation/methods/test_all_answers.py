@@ -4,11 +4,12 @@ import torch
 
 from sccan.episodes.episode import EpisodeSpec
 from sccan.segmentation.methods.all_answers import AllAnswers, FinalSink, disagreement_rows, unstacked
-from tests.segmentation.methods.test_bam import BASE, _episode, _model
+from tests.segmentation.methods.episodes import BASE, made_up_episode
+from tests.segmentation.methods.test_bam import _model
 
 
 def test_the_stacked_answers_are_those_of_the_model() -> None:
-    model, episode = _model().eval(), _episode()
+    model, episode = _model().eval(), made_up_episode()
     final, meta, base = unstacked(AllAnswers(model).eval()(episode))
     torch.testing.assert_close(final, model(episode))
     support, query = model.encode_episode(episode)
@@ -19,10 +20,10 @@ def test_the_stacked_answers_are_those_of_the_model() -> None:
 
 
 def test_the_own_class_of_an_episode_is_left_out_as_in_the_model_itself() -> None:
-    model, episode = _model().eval(), _episode(classes=(BASE[1], BASE[2]))
+    model, episode = _model().eval(), made_up_episode(classes=(BASE[1], BASE[2]))
     final, _, _ = unstacked(AllAnswers(model).eval()(episode))
     torch.testing.assert_close(final, model(episode))
-    assert not torch.equal(model(episode), model(_episode(classes=(3, 4))))
+    assert not torch.equal(model(episode), model(made_up_episode(classes=(3, 4))))
 
 
 def test_a_sink_gets_the_ensembles_share() -> None:
