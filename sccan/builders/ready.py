@@ -80,7 +80,7 @@ class ReadyModel:
 
 
 LITE, DINOV2, DINOV3 = "tf_efficientnet_{}", "vit_{}_patch14_dinov2.lvd142m", "vit_{}_patch16_dinov3.lvd1689m"
-PACKAGED = (Eyes("lite1", LITE.format("lite1"), "apache-2.0", 20, 448, ("blocks.4", "blocks.5"), 16),)
+PACKAGED = (Eyes("lite1", LITE.format("lite1"), "apache-2.0", 20, 512, ("blocks.4", "blocks.5"), 16),)
 """EfficientNet-Lite at the side and with the blocks that did best; see docs/results.md."""
 HUB = (
     Eyes("dinov2-small", DINOV2.format("small"), "apache-2.0", 88, 518),

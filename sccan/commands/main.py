@@ -21,6 +21,7 @@ COMMANDS = {
     "extract_features": "features of a frozen backbone, once, for methods that learn on features",
     "label": "a page in the browser: mark one picture, find it in the folder, correct, export",
     "segment": "masks for one's own pictures from a few annotated examples",
+    "mark_one": "mark one picture of a folder, find the rest, score it against the folder's masks",
     "classify": "tell one's own pictures apart from a few examples of every class",
     "models": "models by ready-made names: licences, sizes, weights fetched when asked for",
     "doctor": "read-only check of a data set or a config",

@@ -17,16 +17,25 @@ def add_picture_options(command: argparse.ArgumentParser, *, model: str, support
         support: what the folder of examples holds, for --help.
         out: what is written, for --help.
     """
-    command.add_argument(
-        "--model", default=model, metavar="M",
-        help="run folder, .safetensors, published .pth file, or a name that `sccan models` lists (default: one that "
-        "needs no training and is installed)",
-    )  # fmt: skip
+    add_model_option(command, model)
     command.add_argument("--support", type=Path, required=True, metavar="DIR", help=support)
     command.add_argument(
         "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+
+
+def add_model_option(command: argparse.ArgumentParser, model: str) -> None:
+    """--model.
+
+    Args:
+        model: name of the one that is taken where none is named.
+    """
+    command.add_argument(
+        "--model", default=model, metavar="M",
+        help="run folder, .safetensors, published .pth file, or a name that `sccan models` lists (default: one that "
+        "needs no training and is installed)",
+    )  # fmt: skip
 
 
 def add_compute_options(command: argparse.ArgumentParser) -> None:
