@@ -22,6 +22,10 @@ SIDE_FILES = ("thumbs.db", "desktop.ini", "icon\r")
 """Files that they leave, likewise."""
 
 
+OWN = (".sccan_export", ".made_by_sccan", ".segment.jsonl", ".sccan")
+"""Files and folders that this tool leaves; nobody needs to hear of them."""
+
+
 def is_picture(path: PurePath) -> bool:
     """Whether a file's name is that of a picture (not whether it is one)."""
     return path.suffix.lower() in PICTURE_SUFFIXES

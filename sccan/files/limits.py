@@ -12,6 +12,7 @@ from sccan.errors import InputError
 
 LIMITS: dict[str, float] = {
     "JSON_MB": 1000,  # annotations, tables and indexes as JSON; COCO's own are 0.5 GB
+    "XML_MB": 500,  # annotations of CVAT
     "TEXT_MB": 256,  # lists, csv tables, manifests
     "YAML_KB": 256,  # settings
     "ENTRY_MB": 64,  # one entry of an annotation file: an image, an annotation, what else stands there

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccan.errors import InputError
-from sccan.files.kinds import PICTURE_SUFFIXES, TO_CONVERT, is_hidden, is_picture
+from sccan.files.kinds import OWN, PICTURE_SUFFIXES, TO_CONVERT, is_hidden, is_picture
 from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
 
@@ -81,6 +81,8 @@ def walk(folder: Path, *, deep: bool = True, leave_out: Sequence[Path] = ()) -> 
             continue
         for entry in entries:
             path = place / entry.name
+            if entry.name in OWN:
+                continue
             if is_hidden(entry.name):
                 passed.add("passed over, as they are hidden or a system's own", _below(path, folder))
             elif entry.is_dir(follow_symlinks=False):

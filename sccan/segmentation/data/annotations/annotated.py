@@ -11,6 +11,7 @@ import numpy as np
 
 from sccan.errors import InputError
 from sccan.files.decoding import image_size
+from sccan.files.plain import plain
 from sccan.files.tally import Note, Tally
 from sccan.segmentation.data.annotations.places import Place
 
@@ -70,6 +71,21 @@ def ordered_classes(found: Sequence[str], place: Place, source: Path) -> tuple[s
     if not names:
         raise InputError(f"{source} marks nothing that has a name; mark some objects first")
     return names
+
+
+def require_pictures(
+    source: Path, described: Sequence[str], found: Sequence[object], place: Place, told: Tally
+) -> None:
+    """Counts the pictures that a file describes and that are not there.
+
+    Raises InputError: none of them is there.
+    """
+    if described and not found:
+        names = ", ".join(plain(name) for name in described[:3])
+        raise InputError(
+            f"{source} describes {len(described)} pictures ({names} ...), none of which is in {place.base}; put "
+            f"them there"
+        )
 
 
 def merged(found: Sequence[Annotations]) -> Annotations:

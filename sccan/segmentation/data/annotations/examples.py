@@ -80,7 +80,8 @@ def read_examples(folder: Path, class_name: str = "") -> Examples:
     tools = read_annotations(place)
     named = {name for found in tools for name in found.classes}
     guessed = next(iter(named)) if len(named) == 1 else ""
-    masks = mask_pngs.read(place, guessed or place.class_name)
+    by_tools = frozenset().union(*(found.used for found in tools))
+    masks = mask_pngs.read(place, guessed or place.class_name, by_tools)
     found = [masks, *tools] if masks else tools
     if not found:
         return Examples((), [], pictures, place.unused(frozenset([file] if file else [])))

@@ -42,15 +42,16 @@ class ArrayDraw:
         return table[self.values], []
 
 
-def read(place: Place, class_name: str) -> Annotations | None:
+def read(place: Place, class_name: str, used: frozenset[Path] = frozenset()) -> Annotations | None:
     """The masks of a folder.
 
     Args:
         class_name: of the only class, where masks show one and nobody names it.
+        used: masks that a tool's own reader has read.
 
     Raises InputError: a mask cannot be read, or what they show cannot be told.
     """
-    found = masks_of(place)
+    found = {image: mask for image, mask in masks_of(place).items() if mask not in used}
     if not found:
         return None
     masks = {place.below(mask): read_mask(mask) for mask in found.values()}

@@ -8,6 +8,7 @@ NAME/img/, NAME/ann/                                 data sets of a project (Sup
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
 from sccan.files.walking import Walked, ending, walk
 
+BRUSH = re.compile(r"task-(\d+)-annotation-(\d+)-by-.*?-tag-(.+?)-(\d+)\.png", re.IGNORECASE)
+"""What Label Studio calls brush masks: task, annotation, class, number."""
 PARTS = ("train", "training", "valid", "val", "validation", "test")
 KNOWN = (*IMAGE_FOLDERS, *LABEL_FOLDERS, *LABELME_FOLDERS, "ImageSets", "SegmentationObject", "lists", "obj_train_data")
 
@@ -100,6 +103,7 @@ def look_at(
     for folder, walked in found.items():
         passed.extend((what, f"{folder.name}/{name}") for what, name in walked.passed)
     base, pictures = _pictures(top, found, parts)
+    pictures = [file for file in pictures if not BRUSH.fullmatch(file.name)]
     pictures = _without_masks(pictures) if masks_beside else pictures
     everything = [file for walked in (top, *found.values()) for file in walked.files]
     shown = set(pictures)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -74,11 +75,42 @@ def draw_shapes(
         except ValueError as error:
             raise InputError(f"{source}: a shape of {plain(shape.name)!r} cannot be drawn: {error}") from error
         number = _number(shape.name, numbers, source, strict)
-        if number is not None:
-            label[region] = number
+        if number is None:
+            notes.append(("left out, as classes.txt does not name their class", shape.name))
+            continue
+        label[region] = number
         if reaches_over(shape, size):
             notes.append(("clipped at the edge of the picture", source.rpartition("/")[2]))
     return label, notes
+
+
+@dataclass(frozen=True, eq=False)
+class ShapesDraw:
+    """Draws shapes that have been read, see `sccan.segmentation.data.annotations.annotated.Draw`.
+
+    Attributes:
+        source: the file that they are from.
+        picture: what the file calls the picture.
+        shapes: in the order in which they cover each other.
+        stated: height and width that the file says; 0: it says nothing.
+        notes: what was left out when they were read.
+    """
+
+    source: Path
+    picture: str
+    shapes: tuple[Shape, ...]
+    stated: tuple[int, int] = (0, 0)
+    notes: tuple[Note, ...] = ()
+
+    def __call__(self, size: tuple[int, int], numbers: Mapping[str, int]) -> tuple[np.ndarray, list[Note]]:
+        if all(self.stated) and self.stated != size:
+            raise InputError(
+                f"{self.source} says that {plain(self.picture)} is {self.stated[0]}x{self.stated[1]} (height x "
+                f"width), but "
+                f"the picture is {size[0]}x{size[1]}; use the picture that was annotated"
+            )
+        label, notes = draw_shapes(self.shapes, size, numbers, str(self.source))
+        return label, [*self.notes, *notes]
 
 
 def region_of_shape(shape: Shape, size: tuple[int, int]) -> np.ndarray:

@@ -133,5 +133,5 @@ def test_a_mask_over_the_edge_and_a_broken_file_are_refused(tmp_path: Path) -> N
     with pytest.raises(InputError, match="its mask reaches over the edge of the picture"):
         labelled(tmp_path, [shape("cat", [[17, 2], [21, 6]], "mask", mask=small)])
     (tmp_path / "a.json").write_text('{"shapes": [')
-    with pytest.raises(InputError, match=r"a\.json: no JSON at line 1, column 13"):
+    with pytest.raises(InputError, match=r"a\.json: no JSON at column 13"):
         names_in(tmp_path / "a.json")

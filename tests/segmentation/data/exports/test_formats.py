@@ -56,7 +56,8 @@ def _written(
 
 def _read(folder: Path) -> dict[str, np.ndarray]:
     """Label maps by picture, in the class numbers of `CLASSES`."""
-    names, annotated = read_examples(folder)
+    found = read_examples(folder)
+    names, annotated = found.names, found.annotated
     table = np.zeros(256, np.uint8)
     table[255] = 255
     for value, name in enumerate(names, 1):
