@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 
 from sccan.errors import InputError, nearest
+
+
+@contextlib.contextmanager
+def made_of_settings() -> Iterator[None]:
+    """What the constructors of a model refuse is said of the settings that they were given.
+
+    Raises InputError: they refused.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, RuntimeError) as error:
+        line = " ".join(str(error).split())
+        raise InputError(f"the settings make no model: {line[:300]}; correct METHOD and BACKBONE") from error
 
 
 def require_choice(key: str, value: str, known: Collection[str]) -> None:

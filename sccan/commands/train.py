@@ -2,6 +2,7 @@
 
 from sccan.builders.classification import data as classification
 from sccan.builders.engine import open_training_run, optimizer_settings, run_folder, train_settings
+from sccan.builders.memory import require_memory
 from sccan.builders.released.checkpoint import model_settings
 from sccan.builders.segmentation import training as segmentation_training
 from sccan.commands.entry import add_config_options, parser
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = train_settings(cfg)
     with start(cfg.DEVICE) as runtime:
         task = classification if classification.is_classification(cfg) else segmentation_training
+        require_memory(cfg, runtime.device, classification=task is classification)
         job = task.training_job(cfg, runtime)
         optimizers = optimizer_settings(cfg, job.model)
         with open_training_run(cfg, runtime, job.model, resume=args.resume, overwrite=args.overwrite) as run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,10 @@ from sccan.files.reading import regular_file
 from sccan.files.sizes import check_zip
 from sccan.files.writing import written_beside
 
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),  # a header is written like a literal of Python
+)
 """What numpy and zipfile raise for files that are cut short, altered, or hold objects."""
 
 

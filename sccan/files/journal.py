@@ -6,6 +6,7 @@ process left unfinished is dropped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +71,8 @@ class Journal:
 
     def close(self) -> None:
         """Lets others use the folder."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take has been told
+            self._file.close()
         self._lock.close()
 
     def __enter__(self) -> Journal:

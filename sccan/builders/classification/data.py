@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from sccan.backbones.stage import Backbone
 from sccan.builders.backbones import backbone_name
+from sccan.builders.choices import made_of_settings
 from sccan.builders.classification.backbones import BACKBONES, backbone_from, bind_neck
 from sccan.builders.classification.class_words import tell_classes, told, word_facts
 from sccan.builders.classification.family import TAKE_CROSS, give_teacher
@@ -77,7 +78,7 @@ def build_classifier(cfg: CfgNode, n_base: int) -> Method:
     has_classifier = weight.endswith("classifier.weight")
     if cfg.METHOD.NECK == "sfta" and not has_classifier:
         refuse_plug_ins(cfg, ["NECK"], "has no classifier of base classes to attend to")
-    with seeded(cfg):
+    with made_of_settings(), seeded(cfg):
         method = METHODS[cfg.METHOD.NAME](cfg, backbone_from(cfg, name), n_base)
     if has_classifier:
         bind_neck(method, method.get_submodule(weight.removesuffix(".weight")))

@@ -15,6 +15,7 @@ from sccan.backbones.stage import Backbone
 from sccan.backbones.torchvision_resnet import TorchvisionResNet
 from sccan.backbones.vgg import VGG16
 from sccan.builders.backbones import TIMM, keeps_frozen, timm_from
+from sccan.builders.choices import made_of_settings
 from sccan.builders.engine import seeded
 from sccan.builders.necks import PLUG_INS, TASKLESS_NECKS, plug_in, refuse_plug_ins
 from sccan.builders.pretrained import load_backbone
@@ -59,6 +60,10 @@ def _sccan(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretra
     node = cfg.METHOD.SCCAN
     refuse_plug_ins(cfg, ["CROSS"], "has an attention between support and query of its own")
     _require_stages(backbone, (*node.MERGE_STAGES, node.PRIOR_STAGE), "METHOD.SCCAN.MERGE_STAGES and PRIOR_STAGE")
+    if min(node.GRID) < node.WINDOW:
+        raise InputError(
+            f"METHOD.SCCAN.WINDOW is {node.WINDOW}, but METHOD.SCCAN.GRID is {'x'.join(map(str, node.GRID))}"
+        )
     if pretrained:
         _load_own_backbone(cfg, backbone)
     return SCCAN(
@@ -249,14 +254,14 @@ def build_method(cfg: CfgNode, base_classes: Sequence[int], *, pretrained: bool)
     if name not in METHODS:
         known = (*METHODS, *BASE_LEARNERS)
         raise InputError(f"METHOD.NAME is {name!r}, expected one of {', '.join(known)}{nearest(name, known)}")
-    with seeded(cfg):
+    with made_of_settings(), seeded(cfg):
         return METHODS[name](cfg, build_backbone(cfg, trainable=False), base_classes, pretrained)
 
 
 def build_base_learner(cfg: CfgNode, n_base: int) -> PixelClassifier:
     """The classifier of base classes and background that trains a backbone; starts from BACKBONE.WEIGHTS if given."""
     refuse_plug_ins(cfg, PLUG_INS, "takes no plug-ins")
-    with seeded(cfg):
+    with made_of_settings(), seeded(cfg):
         backbone = build_backbone(cfg, trainable=True)
         learner = BASE_LEARNERS[cfg.METHOD.NAME](cfg, backbone, n_base + 1)
     if cfg.BACKBONE.WEIGHTS:
