@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sccan.builders.classification import frozen as classification
+from sccan.builders.segmentation import models as segmentation
 from sccan.config import dump, find_config, flatten, load_config
 from sccan.errors import InputError
 from sccan.settings import defaults
 
+UNTRAINED = {*segmentation.TRAINING_FREE, *classification.TRAINING_FREE}
+"""Methods without a training of their own."""
 CONFIG = Path(__file__).parent.parent / "config"
 
 PUBLISHED = """
@@ -124,7 +128,8 @@ def test_every_shipped_run_file_loads_is_short_and_starts_with_its_command() -> 
         cfg = load_config(file)
         assert cfg.NAME == file.stem
         text = file.read_text()
-        assert text.startswith(f"# python train_sccan.py --config={file.relative_to(CONFIG.parent)}"), file
+        command = "test" if cfg.METHOD.NAME in UNTRAINED else "train"
+        assert text.startswith(f"# python {command}_sccan.py --config={file.relative_to(CONFIG.parent)}"), file
         settings = [line for line in text.splitlines() if not line.startswith("#")]
         assert len(settings) <= 14, file
 
