@@ -6,6 +6,7 @@ Letters: n query cells, A anchors, C channels.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -76,18 +77,17 @@ def kernel_sums(anchors: Tensor, n_foreground: int, widths: Sequence[float]) -> 
         widths: of the kernels.
     """
     count = len(anchors)
-    groups = anchors.new_zeros(count, 2)
-    groups[:n_foreground, 0] = groups[n_foreground:, 1] = 1
     sums = anchors.new_zeros(len(widths), count, 2)
-    for first in range(0, count, BLOCK):
-        some = anchors[first : first + BLOCK]
-        for second in range(first, count, BLOCK):
-            dots = some @ anchors[second : second + BLOCK].T - 1
-            if second == first:
+    edges = [*range(0, n_foreground, BLOCK), *range(n_foreground, count, BLOCK), count]
+    blocks = [(slice(first, last), int(first >= n_foreground)) for first, last in itertools.pairwise(edges)]
+    for place, (some, group) in enumerate(blocks):
+        for others, other_group in blocks[place:]:
+            dots = anchors[some] @ anchors[others].T - 1
+            if others == some:
                 dots.fill_diagonal_(-torch.inf)
             for kernel_sum, sigma in zip(sums, widths, strict=True):
                 values = (dots / sigma).exp_()
-                kernel_sum[first : first + BLOCK] += values @ groups[second : second + BLOCK]
-                if second != first:
-                    kernel_sum[second : second + BLOCK] += values.T @ groups[first : first + BLOCK]
+                kernel_sum[some, other_group] += values.sum(1)
+                if others != some:
+                    kernel_sum[others, group] += values.sum(0)
     return sums
