@@ -99,11 +99,9 @@ class Step:
 @functools.cache
 def steps() -> tuple[Step, ...]:
     """All imports between rooms, each in the folder that holds both."""
-    found = []
+    found, known = [], set(files())
     for path in files():
-        for other in imported(path):
-            if other not in files():
-                continue
+        for other in known.intersection(imported(path)):
             one, two = room_of(path), room_of(other)
             depth = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
             folder = ".".join(one[:depth])
