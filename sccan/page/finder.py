@@ -76,7 +76,8 @@ class Finder:
         self._search: Search | None = None
         self._round = max((facts.round for facts in self._facts.values()), default=0)
         self._open = ""
-        self._wanted = self._stopped = self._checked = False
+        self._asked = self._begun = 0  # searches
+        self._stopped = self._checked = False
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="finder", daemon=True)
 
@@ -101,7 +102,7 @@ class Finder:
         if not any(mark.status in ("drawn", "accepted") for mark in self.store.marked().values()):
             raise InputError("nothing is marked yet; mark the object in one picture first")
         with self._change:
-            self._wanted = True
+            self._asked += 1
             self._change.notify()
 
     def look_at(self, key: str) -> None:
@@ -131,13 +132,18 @@ class Finder:
             return bool(self.store.marked())
         return self._search.versions != self._versions()
 
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether a search is to begin."""
+        return self._asked > self._begun
+
     def progress(self) -> dict[str, Any]:
         """How far the search and the features are."""
         done = sum(facts.round == self._round for facts in tuple(self._facts.values()))
         left = sum(1 for _ in self._left())
         return {
             "round": self._round,
-            "searching": self._wanted or left > 0,
+            "searching": self._is_wanted or left > 0,
             "done": done,
             "total": done + left,
             "known": len(self.features.sizes),
@@ -152,7 +158,7 @@ class Finder:
                 try:
                     if not self._step():
                         with self._change:
-                            if not (self._wanted or self._stopped):
+                            if not (self._is_wanted or self._stopped):
                                 self._change.wait(timeout=1.0)
                 except Superseded:
                     continue
@@ -161,8 +167,13 @@ class Finder:
 
     def _step(self) -> bool:
         """One piece of work, the most wanted first; whether there was any."""
-        if self._wanted:
-            self._begin()
+        if self._is_wanted:
+            asked = self._asked
+            try:
+                self._begin()
+            finally:
+                self._begun = asked
+                self.tell("progress", self.progress())
             return True
         if group := self._next(self._left()):
             self._predict(group)
@@ -179,7 +190,6 @@ class Finder:
 
     def _begin(self) -> None:
         """Conditions every class on the examples as they are now."""
-        self._wanted = False
         versions, marked = self._versions(), self.store.marked()
         shots = self._examples(marked)
         if not (shown := self._shown_in(shots.values())):
@@ -193,7 +203,6 @@ class Finder:
         self._round += 1
         self._checked = False
         self._search = Search(self._round, tuple(entry.number for entry in shown), tuple(states), versions)
-        self.tell("progress", self.progress())
 
     def _check(self) -> None:
         """Looks for the latest examples in one another."""
@@ -212,7 +221,7 @@ class Finder:
             self.tell("quality", {})
 
     def _go_on(self) -> None:
-        if self._wanted or self._stopped:
+        if self._is_wanted or self._stopped:
             self._checked = False
             raise Superseded
 

@@ -6,6 +6,7 @@ rebinding), does not get the cookie (SameSite=Strict, HttpOnly), and cannot show
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
@@ -32,13 +33,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
 }
+TOO_LARGE = PlainTextResponse("the request is too large", 413)
 CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>sccan label</title>
 <body><h1>This page needs its key</h1><p>Open the address that <code>sccan label</code> printed in the terminal; it
 holds a token that lets only you in.</p></body></html>"""
-
-
-class TooLarge(Exception):
-    """A body is larger than allowed."""
 
 
 class Guard:
@@ -68,12 +66,14 @@ class Guard:
         extra = {}
         if self._token_in_address(scope):
             extra["set-cookie"] = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
-        limit = LARGE_BODY if scope["path"].endswith(self.large) and self.large else SMALL_BODY
-        try:
-            await self.app(scope, _limited(receive, limit), _with_headers(send, extra))
-        except TooLarge:
-            answer = PlainTextResponse("the request is too large", 413)
-            await answer(scope, receive, _with_headers(send, {}))
+        body = _Bounded(receive, self._limit(scope))
+        with contextlib.suppress(_TooLarge):
+            await self.app(scope, body.receive, _with_headers(body.unless_too_large(send), extra))
+        if body.is_too_large:
+            await TOO_LARGE(scope, receive, _with_headers(send, {}))
+
+    def _limit(self, scope: Scope) -> int:
+        return LARGE_BODY if self.large and scope["path"].endswith(self.large) else SMALL_BODY
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -86,9 +86,8 @@ class Guard:
             return PlainTextResponse("another page may not talk to this server", 403)
         if not (self._token_in_address(scope) or self._knows(self._from_cookie(headers))):
             return HTMLResponse(CLOSED, 403)
-        if int(headers.get("content-length") or 0) > LARGE_BODY:
-            return PlainTextResponse("the request is too large", 413)
-        return None
+        stated = headers.get("content-length", "0")
+        return None if stated.isdecimal() and int(stated) <= self._limit(scope) else TOO_LARGE
 
     def _token_in_address(self, scope: Scope) -> bool:
         if scope["path"] != "/" or scope["method"] not in SAFE_METHODS:
@@ -106,18 +105,33 @@ class Guard:
         return hmac.compare_digest(token.encode(), self.token.encode())
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    taken = 0
+class _TooLarge(Exception):
+    """A body is larger than allowed."""
 
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise TooLarge
+
+class _Bounded:
+    """A body that is counted while it comes; whatever is answered after too much of it is not sent."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._left = receive, limit
+
+    @property
+    def is_too_large(self) -> bool:
+        return self._left < 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self.is_too_large:
+            raise _TooLarge
         return message
 
-    return counted
+    def unless_too_large(self, send: Send) -> Send:
+        async def sent(message: Message) -> None:
+            if not self.is_too_large:
+                await send(message)
+
+        return sent
 
 
 def _with_headers(send: Send, extra: dict[str, str]) -> Send:

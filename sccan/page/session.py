@@ -67,7 +67,7 @@ class Session:
         self.hub = Hub()
         self.finder = Finder(self.store, segmenter, self._told)
         self.fitter: Fitter = fitter or GrabCut()
-        self._images: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._images: OrderedDict[tuple[str, int, int], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -114,20 +114,24 @@ class Session:
 
     def image(self, key: str) -> np.ndarray:
         """RGB uint8 [h, w, 3]. Raises InputError: it cannot be read."""
-        with self._lock:
-            if key in self._images:
-                self._images.move_to_end(key)
-                return self._images[key]
         try:
-            image = read_photo(self.gallery.read_path(key))
-        except InputError as error:
-            self.finder.problems[key] = str(error)
-            self._changed(key)
-            raise
+            path = self.gallery.read_path(key)
+            status = path.stat()
+            stamp = (key, status.st_size, status.st_mtime_ns)
+            with self._lock:
+                known = self._images.get(stamp)
+            image = read_photo(path) if known is None else known
+        except (InputError, OSError) as error:
+            told = error if isinstance(error, InputError) else InputError(f"it cannot be read: {error.strerror}")
+            if key in self.gallery.photos and self.finder.problems.get(key) != str(told):
+                self.finder.problems[key] = str(told)
+                self._changed(key)
+            raise told from error
         if self.finder.problems.pop(key, ""):
             self._changed(key)
         with self._lock:
-            self._images[key] = image
+            self._images[stamp] = image
+            self._images.move_to_end(stamp)
             while len(self._images) > DECODED:
                 self._images.popitem(last=False)
         return image

@@ -1,0 +1,191 @@
+"""The search: features once, the open picture first, what a person drew left alone, a correction in between."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sccan.errors import InputError
+from sccan.files.photos import read_photo
+from sccan.page.finder import Finder
+from sccan.page.places import key_of
+from sccan.page.store import Store
+from sccan.predict.segmenter import Segmenter
+from sccan.predict.supports import Supports
+from tests.page.conftest import NAMES, drawn
+from tests.predict.made_up import disc, save
+
+A, B, C, D = (key_of(name) for name in NAMES)
+
+
+class Events:
+    """What the finder told, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.change = threading.Condition()
+
+    def __call__(self, kind: str, content: dict[str, Any]) -> None:
+        with self.change:
+            self.told.append((kind, content))
+            self.change.notify_all()
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        with self.change:
+            assert self.change.wait_for(condition, timeout=60), self.told
+
+    def found(self) -> list[str]:
+        return [content["key"] for kind, content in self.told if kind == "found"]
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+@pytest.fixture
+def finder(store: Store, segmenter: Segmenter, events: Events) -> Iterator[Finder]:
+    store.classes.add("disc")
+    made = Finder(store, segmenter, events)
+    made.start()
+    yield made
+    made.stop()
+
+
+def _encodings(segmenter: Segmenter) -> tuple[list[int], Any]:
+    """Counts the pictures that the backbone looks at."""
+    counts: list[int] = []
+    backbone = segmenter.task.method.get_submodule("backbone")
+    assert isinstance(backbone, nn.Module)
+    return counts, backbone.register_forward_hook(lambda module, given, result: counts.append(len(given[0])))
+
+
+def _finished(finder: Finder, number: int) -> Callable[[], bool]:
+    return lambda: finder.progress()["round"] == number and not finder.progress()["searching"]
+
+
+def test_a_search_looks_at_every_picture_that_nobody_marked(
+    finder: Finder, store: Store, segmenter: Segmenter, events: Events
+) -> None:
+    store.put(B, drawn(), "drawn", base=0)
+    finder.look_at(D)
+    finder.find()
+    events.wait(_finished(finder, 1))
+    assert events.found() == [D, A, C], "the open picture first"
+    assert finder.facts(B) is None
+    supports = Supports().add(store.gallery.root / "b.png", drawn(), "disc")
+    expected = segmenter(supports, store.gallery.root / "more" / "d.jpg")
+    assert not isinstance(expected, list)
+    size = expected.labels.shape
+    labels = finder.labels(D, (size[0], size[1]))
+    assert labels is not None
+    assert (labels == expected.labels).mean() > 0.97, "but for the rounding of what is kept"
+    facts = finder.facts(D)
+    assert facts is not None
+    assert facts.confidence == pytest.approx(expected.confidence, abs=0.03)
+
+
+def test_features_are_computed_once(finder: Finder, store: Store, segmenter: Segmenter, events: Events) -> None:
+    counts, hook = _encodings(segmenter)
+    try:
+        events.wait(lambda: finder.progress()["known"] == 4)
+        store.put(A, drawn(), "drawn", base=0)
+        for number in (1, 2):
+            finder.find()
+            events.wait(_finished(finder, number))
+        assert sum(counts) in (4, 4 + 6, 4 + 12), "and altered copies, where a single example is checked"
+    finally:
+        hook.remove()
+
+
+def test_features_are_there_at_the_next_start(
+    finder: Finder, store: Store, segmenter: Segmenter, events: Events
+) -> None:
+    events.wait(lambda: finder.progress()["known"] == 4)
+    counts, hook = _encodings(segmenter)
+    again = Finder(store, segmenter, events)
+    again.start()
+    try:
+        deadline = time.monotonic() + 30
+        while again.progress()["known"] < 4 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert again.progress()["known"] == 4
+        assert counts == []
+    finally:
+        again.stop()
+        hook.remove()
+
+
+def test_a_person_is_never_overwritten_and_learning_again_needs_a_change(
+    finder: Finder, store: Store, events: Events
+) -> None:
+    assert not finder.is_stale
+    store.put(A, drawn(), "drawn", base=0)
+    assert finder.is_stale
+    finder.find()
+    events.wait(_finished(finder, 1))
+    assert not finder.is_stale
+    before = finder.labels(C, drawn().shape)
+    assert before is not None
+    store.put(C, drawn(), "accepted", base=0)
+    assert finder.is_stale
+    finder.find()
+    events.wait(_finished(finder, 2))
+    np.testing.assert_array_equal(finder.labels(C, drawn().shape), before)
+    np.testing.assert_array_equal(store.label(C), drawn())
+    facts = finder.facts(C)
+    assert facts is not None
+    assert facts.round == 1
+
+
+def test_broken_pictures_are_told_and_the_rest_is_found(
+    folder: Path, finder: Finder, store: Store, events: Events
+) -> None:
+    events.wait(lambda: finder.progress()["known"] == 4)
+    (folder / "more" / "c.jpg").write_bytes(b"no picture")
+    (folder / "b.png").unlink()
+    store.put(A, drawn(), "drawn", base=0)
+    finder.find()
+    events.wait(_finished(finder, 1))
+    assert "it is no picture of a known format" in finder.problems[C]
+    assert "b.png is gone" in finder.problems[B]
+    assert finder.facts(D) is not None
+
+
+def test_a_picture_that_was_replaced_is_looked_at_anew(
+    folder: Path, finder: Finder, store: Store, events: Events
+) -> None:
+    events.wait(lambda: finder.progress()["known"] == 4)
+    first = finder.features.get([D])[D]
+    save(folder / "more" / "d.jpg", disc(60, 50, seed=9)[0])
+    second = finder.features.get([D])[D]
+    assert not isinstance(first, InputError)
+    assert not isinstance(second, InputError)
+    name = next(iter(first.maps))
+    assert not torch.equal(first.maps[name], second.maps[name])
+    assert read_photo(folder / "more" / "d.jpg").shape == (60, 50, 3)
+
+
+def test_unfit_searches_are_told(finder: Finder, store: Store, events: Events) -> None:
+    with pytest.raises(InputError, match="nothing is marked yet"):
+        finder.find()
+    store.put(A, drawn() * 0, "drawn", base=0)
+    finder.find()
+    events.wait(lambda: any(kind == "message" for kind, _ in events.told))
+    assert "no class that is there is marked anywhere" in events.told[-1][1]["text"]
+
+
+def test_examples_are_checked_by_one_another(finder: Finder, store: Store, events: Events) -> None:
+    for key in (A, B):
+        store.put(key, drawn(), "drawn", base=0)
+    finder.find()
+    events.wait(lambda: bool(finder.checks))
+    assert {check.name for check in finder.checks} == {"a.jpg", "b.png"}
+    assert all(check.how == "predicted from the other" for check in finder.checks)
+    assert all(0 <= check.iou <= 1 for check in finder.checks)
