@@ -23,10 +23,17 @@ from sccan.files.formats import ReferenceCase
 from sccan.files.reading import read_bytes
 from sccan.files.structured import as_kind, read_json, shown
 from sccan.reference import fill
+from sccan.reference.stated import Stated, matched
 
 Runner = Callable[["Case"], dict[str, Any]]
 
 SCHEMA = 1
+RECIPE = frozenset(
+    "kind shape seed values value classes dtype ignore ignore_from scale tint minus plus_class then how rule".split()
+)
+"""What the recipe of an input of a common kind may state, besides sentences."""
+OVERWRITTEN = r"first (\d+) entries are overwritten with 0\.\.(\d+)"
+WEIGHT_RULES = ("aliases", "scale", "overrides")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,10 @@ class Case:
         return self.data["part"]
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Stated:
+        """The settings, which note what is read of them."""
+        if not isinstance(self.data["config"], Stated):
+            self.data["config"] = Stated(self.data["config"], self.path.name)
         return self.data["config"]
 
     @property
@@ -64,10 +74,15 @@ class Case:
         return self.data.get("inputs", {})
 
     def weights(self, prefix: str = "") -> dict[str, Tensor]:
-        """Weights under their published names, rules applied; with `prefix`, those under it, the prefix cut off."""
+        """Weights under their published names, rules applied; with `prefix`, those under it, the prefix cut off.
+
+        Raises InputError: there is a rule of another kind.
+        """
         manifest, seed = self.data.get("weights", {}), self.data.get("weight_seed", 0)
         arrays = fill.state_dict(manifest, seed)
-        rules = self.data.get("weight_rules", {})
+        rules = self.data.get("weight_rules") or {}
+        if unknown := sorted(set(rules) - set(WEIGHT_RULES)):
+            raise InputError(f"{self.path} has the weight rule {unknown[0]!r}; known are {', '.join(WEIGHT_RULES)}")
         for name, source in rules.get("aliases", {}).items():
             arrays[name] = arrays[source]
         for pattern, factor in rules.get("scale", {}).items():
@@ -84,8 +99,18 @@ class Case:
 
     def input(self, name: str) -> np.ndarray:
         """The value of an input of one of the common kinds; a kind with a rule of its own belongs to its runner."""
-        recipe = self.inputs[name]
-        return build_input(name, recipe, lambda other: self.input(other))
+        return build_input(name, self.recipe(name), lambda other: self.input(other))
+
+    def recipe(self, name: str) -> dict[str, Any]:
+        """How an input is built; ``image_3`` may be one of a family ``image_i`` or ``image_e``.
+
+        Raises InputError: there is no such input.
+        """
+        stem = re.sub(r"_\d+$", "", name)
+        for known in (name, *(f"{stem}_{letter}" for letter in "ie" if stem != name)):
+            if known in self.inputs:
+                return self.inputs[known]
+        raise InputError(f"{self.path} has no input {name!r}")
 
     def tensor(self, name: str) -> Tensor:
         """`input` as a tensor on the case's device."""
@@ -142,11 +167,16 @@ def build_input(name: str, recipe: dict[str, Any], other: Callable[[str], np.nda
         name: the key used for drawing.
         recipe: the entry of the case's ``inputs``.
         other: gives the value of another input by its name (for instance the one that places 255).
+
+    Raises InputError: the kind has no common meaning, or the recipe says something that is not known.
     """
     kind, seed = recipe["kind"], recipe.get("seed", 0)
     shape = tuple(recipe.get("shape", ()))
+    if unknown := [key for key, value in recipe.items() if key not in RECIPE and not isinstance(value, str)]:
+        raise InputError(f"input {name!r} states {unknown[0]} {recipe[unknown[0]]!r}, which is not known here")
     if kind in ("values", "literal", "constant"):
-        return np.asarray(recipe.get("values", recipe.get("value")))
+        given = np.asarray(recipe.get("values", recipe.get("value")))
+        return np.broadcast_to(given, shape).copy() if "shape" in recipe else given
     if kind == "zeros":
         return np.zeros(shape, np.float32)
     if kind == "blocklabel":
@@ -154,12 +184,20 @@ def build_input(name: str, recipe: dict[str, Any], other: Callable[[str], np.nda
     if kind == "mask":
         return fill.mask(name, shape, bool(recipe.get("ignore", False)), seed)
     if kind == "label":
-        return fill.label(name, shape, recipe["classes"], seed).astype(recipe.get("dtype", "int64"))
+        label = fill.label(name, shape, recipe["classes"], seed).astype(recipe.get("dtype", "int64"))
+        return _overwritten(label, recipe["then"], name) if "then" in recipe else label
     if kind == "image_scaled":
         return (recipe["scale"] * fill.image(name, shape, seed)).astype(np.float32)
     if kind in ("image", "feature"):
         return _modified(name, recipe, (fill.image if kind == "image" else fill.feature)(name, shape, seed))
     raise InputError(f"input {name!r} is of kind {kind!r}, which has a rule of its own and no common meaning")
+
+
+def _overwritten(label: np.ndarray, sentence: str, name: str) -> np.ndarray:
+    """The first entries counted through, so that every class occurs."""
+    count, last = (int(number) for number in matched(OVERWRITTEN, sentence, f"input {name!r}").groups())
+    label[:count] = np.resize(np.arange(last + 1), count)
+    return label
 
 
 def _modified(name: str, recipe: dict[str, Any], value: np.ndarray) -> np.ndarray:
@@ -298,7 +336,10 @@ def run_case(case: Case, runner: Runner) -> list[Line]:
     """Every output and value of a case, compared with what `runner` computes.
 
     A runner may also return keys ``facts.NAME``: these must equal the recorded fact exactly. A recorded output that
-    the runner does not return counts as wrong, and so does a case of which nothing was compared.
+    the runner does not return counts as wrong, and so does a case of which nothing was compared. Settings that the
+    runner did not read are told.
+
+    Raises InputError: the case states something that is not computed here.
     """
     results = runner(case)
     lines: list[Line] = []
@@ -319,4 +360,7 @@ def run_case(case: Case, runner: Runner) -> list[Line]:
             )
     if not lines:
         return [Line("(nothing)", False, np.inf, np.inf, "", "the case compares nothing")]
+    left_out += [
+        Line(f"config.{name}", True, 0.0, 0.0, "", "stated, and nothing reads it") for name in case.config.unread
+    ]
     return lines + left_out

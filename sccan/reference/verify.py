@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,8 @@ def verify(
         precision: float32; ``tf32`` (CUDA) or ``bf16`` (autocast) to see which tolerances these would need.
         show: gets every case's name and lines.
 
+    A case that cannot be computed counts as off, with the reason as its only line, and the next one follows.
+
     Raises InputError: there is no case or no such device, or the precision does not go with it.
     """
     found = Verified()
@@ -100,7 +104,13 @@ def verify(
                 found.unknown.append(f"{case.system}/{path.name}: part {case.part!r} is not built")
                 continue
             summary = found.systems.setdefault(case.system, SystemSummary())
-            lines = _lines(case, runner, precision)
+            try:
+                lines = _lines(case, runner, precision)
+            except InputError as error:
+                lines = [Line("(case)", False, inf, inf, "", f"refused: {error}")]
+            except Exception as error:
+                traceback.print_exc()
+                lines = [Line("(case)", False, inf, inf, "", f"broke off: {type(error).__name__}: {error}")]
             if lines is None:
                 summary.refused += 1
                 continue

@@ -41,6 +41,7 @@ def test_a_recorded_case_comes_out_within_its_tolerance(path: Path) -> None:
     lines = run_case(case, SYSTEMS[case.system][case.part])
     assert len(lines) >= len(case.data["outputs"])
     assert [str(line) for line in lines if not line.ok] == []
+    assert case.config.unread == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from sccan.reference.systems.family import (
     after_backward,
     all_pictures,
     base_logits,
+    check_network,
     last_stage,
     load_published,
     published_backbone,
@@ -27,19 +28,25 @@ from sccan.reference.systems.family import (
 )
 
 SIZE = (84, 84)
+NAMES = ("IMLN", "RelationNet", "RelationNetPlus")
+"""Published names of the method, which are one network and differ in training."""
 
 
 def run_metric(case: Case) -> dict[str, Any]:
     """The metrics alone, on given class maps and query maps."""
     config = case.config
-    channels = config["feature_size"][0]
+    config.only(method=NAMES, mode=("train", "eval"))
+    config.aside("relation_dim")  # of another relation network
+    support = case.tensor("support")
+    config.agree(way=support.shape[1], feature_size=list(support.shape[2:]))
+    channels = support.shape[2]
     backbone = StridedResNet12(stem=4, widths=(4, 4, 4, channels))  # not run: the maps are given
     tasks = TaskSettings(rotation="rotate_classifier.weight" in case.data["weights"], learned_weights=False)
     model = _network(backbone, config, config["backbone_name"], config["scale"], tasks=tasks)
     state = PUBLISHED_NAMES.ours({f"{HEAD}{name}": value for name, value in case.weights().items()})
     load_strict(model, state, source=case.path.name, excused=("backbone.*", LEARNED_WEIGHTS))
     model.to(case.device).train(config["mode"] == "train")
-    class_maps, query = (Features({model.stage: case.tensor(name)}, SIZE) for name in ("support", "query"))
+    class_maps, query = (Features({model.stage: maps}, SIZE) for maps in (support, case.tensor("query")))
     lead = class_maps.maps[model.stage].shape[:2]
     ways = torch.arange(lead[1], device=case.device).expand(lead)
     with torch.no_grad():
@@ -60,6 +67,7 @@ def run_metric(case: Case) -> dict[str, Any]:
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode."""
+    case.config.only(mode="eval")
     model, episode = _model(case).eval(), published_episode(case)
     with torch.inference_mode():
         maps = model.encode(all_pictures(episode)).maps[model.stage]
@@ -68,6 +76,7 @@ def run_model(case: Case) -> dict[str, Any]:
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients, running statistics and weights of one training step."""
+    case.config.only(mode="train", method="IMLN")
     model, episode = _model(case).train(), published_episode(case)
     outputs: AMTNetOutputs = model(episode)
     n_shot = episode.n_shot // episode.classes.shape[1]
@@ -109,6 +118,7 @@ def _patches(outputs: AMTNetOutputs) -> dict[str, Tensor]:
 
 
 def _model(case: Case) -> AMTNet:
+    check_network(case, method=NAMES, metrics_kl=(True, False), adaptive_metrics=(True, False))
     config, backbone = case.config, published_backbone(case)
     tasks = task_settings(config, fixed_weight=2.0 if config["rotation_loss"] else 1.0)
     regularisation = Regularisation() if config["metrics_kl"] else None

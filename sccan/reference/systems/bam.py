@@ -36,6 +36,8 @@ NO_CLASS = 0
 
 def run_base_model(case: Case) -> dict[str, Any]:
     """The base learner in eval mode."""
+    case.config.only(mode="eval")
+    case.config.aside("dropout")
     model, images = _pspnet(case).eval(), case.tensor("image")
     with torch.inference_mode():
         encoder = model.backbone(images)[model.stage]
@@ -44,7 +46,9 @@ def run_base_model(case: Case) -> dict[str, Any]:
 
 def run_base_train(case: Case) -> dict[str, Any]:
     """Loss, gradients and running statistics of the base learner in train mode."""
-    model = _pspnet(case, dropout=case.config["dropout"]).train()
+    case.config.only(dropout=0.0)
+    case.config.like(mode=r"^train \(batch-norm uses batch statistics")
+    model = _pspnet(case, dropout=0.0).train()
     batch = PixelBatch(case.tensor("image"), case.tensor("target"))
     low = model.classifier(model.backbone(batch.images)[model.stage])
     logits = _zoomed(low, batch.images, case)
@@ -62,6 +66,8 @@ def run_base_train(case: Case) -> dict[str, Any]:
 
 def run_meta_model(case: Case) -> dict[str, Any]:
     """The meta learner and the ensemble in eval mode."""
+    case.config.only(mode="eval")
+    case.config.aside("dropout")
     model, episode = _bam(case).eval(), _episode(case)
     with torch.inference_mode():
         return _evidence(model, episode) | _answers(model, episode, case)
@@ -69,7 +75,10 @@ def run_meta_model(case: Case) -> dict[str, Any]:
 
 def run_meta_train(case: Case) -> dict[str, Any]:
     """Losses and gradients of meta training, without dropout."""
-    model, episode = _bam(case, dropout=case.config["dropout"]).train(), _episode(case)
+    case.config.only(dropout=0.0)
+    case.config.like(mode=r"^train \(all batch-norms in eval mode")
+    case.config.aside("zoom_factor")  # the loss compares at the size of the label
+    model, episode = _bam(case).train(), _episode(case)
     outputs = model(episode)
     losses = model.loss(outputs, episode)
     losses["total"].backward()
@@ -87,6 +96,9 @@ def run_meta_train(case: Case) -> dict[str, Any]:
 
 def run_gfss_merge(case: Case) -> dict[str, Any]:
     """Label padded to a square, answers stretched over it, merged and counted."""
+    case.config.only(merge=tuple(MERGES), ori_resize=True)
+    case.config.agree(base_classes_with_background=case.tensor("base_logits").shape[1])
+    case.config.aside("data_set")
     label = case.tensor("label")[0]
     height, width = label.shape
     side = max(height, width)
@@ -112,6 +124,7 @@ PARTS: dict[str, Runner] = {
 
 
 def _pspnet(case: Case, dropout: float = 0.1) -> PSPNet:
+    case.config.aside("shot", "low_fea", "kshot_trans_dim")  # of the meta learner
     model = PSPNet(_backbone(case, nn.BatchNorm2d), case.config["classes"], dropout=dropout)
     load_strict(model, pspnet.PUBLISHED_NAMES.ours(case.weights()), source=case.path.name)
     return model.to(case.device)
@@ -144,6 +157,8 @@ def _bam(case: Case, dropout: float = 0.0) -> BAM:
 
 
 def _backbone(case: Case, norm_layer: Any) -> Backbone:
+    case.config.only(ignore_label=255)
+    case.config.aside("data_set", "split", "print_freq", "layers")
     if case.config["vgg"]:
         return VGG16(norm_layer=norm_layer)
     return DeepStemResNet(case.config["layers"], norm_layer=norm_layer, dilations=BAM_DILATIONS)
@@ -156,6 +171,8 @@ def _episode(case: Case) -> Episode:
     """
     support, query = case.tensor("support"), case.tensor("query").unsqueeze(1)
     labels = case.tensor("support_mask")
+    case.config.only(cls_type=("Base", "Novel"))
+    case.config.agree(shot=labels.shape[1])
     leaves_out = case.config["cls_type"] == "Base" and case.config["mode"].startswith("train")
     classes = case.tensor("class_index") + 1 if leaves_out else torch.full((len(query),), NO_CLASS).to(query.device)
     target = case.tensor("target").unsqueeze(1) if "target" in case.inputs else torch.zeros_like(labels[:, :1])

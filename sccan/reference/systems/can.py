@@ -6,11 +6,14 @@ Weights come under their published names and pass through the same name table as
 from __future__ import annotations
 
 import random
+import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sccan.attention.cross_attention import CrossAttentionModule
 from sccan.backbones.resnet12 import StridedResNet12
@@ -18,24 +21,30 @@ from sccan.backbones.weights import load_strict
 from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.classification.data.transforms.random_boxes import erasing_box
 from sccan.classification.methods.can import CAN, PUBLISHED_NAMES
-from sccan.episodes.episode import Features
+from sccan.classification.parts.heads import ways_of
+from sccan.episodes.episode import Episode, Features
 from sccan.episodes.ways import EpisodeShape, PublishedEpisode, published_episodes
 from sccan.reference.cases import Case, Runner
-from sccan.reference.systems.ways import can_training, published_episode
+from sccan.reference.stated import matched
+from sccan.reference.systems.ways import can_training, local_weight, published_episode
 
 STAGE = "layer4"
 
 
 def run_backbone(case: Case) -> dict[str, Any]:
     """The backbone alone, in eval mode."""
-    backbone = StridedResNet12().to(case.device).eval()
-    load_strict(backbone, case.weights(), source=case.path.name)
+    case.config.only(mode="eval")
+    case.config.like(backbone=r"^resnet12 \(stem \+ 4 strided blocks")
+    weights = case.weights()
+    backbone = _backbone(weights).to(case.device).eval()
+    load_strict(backbone, weights, source=case.path.name)
     with torch.inference_mode():
         return {"features": backbone(case.tensor("images"))[STAGE]}
 
 
 def run_attention(case: Case) -> dict[str, Any]:
     """The cross attention module alone; its norm in train or eval mode."""
+    case.config.only(mode=("train", "eval"))
     class_maps, query_maps = case.tensor("class_features"), case.tensor("query_features")
     published = {f"cam.{name}": value for name, value in case.weights().items()}
     ours = {name.removeprefix("attention."): value for name, value in PUBLISHED_NAMES.ours(published).items()}
@@ -60,14 +69,16 @@ def run_attention(case: Case) -> dict[str, Any]:
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode."""
-    model = _model(case).eval()
+    case.config.only(mode="eval")
+    episode = published_episode(case, plural=True)
     with torch.inference_mode():
-        return {"scores": model(published_episode(case, plural=True))}
+        return {"scores": _model(case, episode).eval()(episode)}
 
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients and running statistics of one training step."""
-    model = _model(case)
+    case.config.only(mode="train")
+    model = _model(case, published_episode(case, plural=True))
     found = can_training(case, model)
     parameters: dict[str, Any] = PUBLISHED_NAMES.published(dict(model.named_parameters()))
     gradients = {name: parameter.grad for name, parameter in parameters.items()}
@@ -85,8 +96,11 @@ def run_train(case: Case) -> dict[str, Any]:
 
 def run_transductive(case: Case) -> dict[str, Any]:
     """Every round of transductive inference on given maps."""
+    case.config.only(mode="eval")
     support, query = (case.tensor(f"{name}_features") for name in ("support", "query"))
     labels = case.tensor("support_labels")
+    ways = ways_of(labels)
+    case.config.agree(way=ways, shot=labels.shape[1] // ways, queries=query.shape[1])
     channels, size = support.shape[2], (support.shape[-2], support.shape[-1])
     backbone = StridedResNet12(stem=4, widths=(4, 4, 4, channels))  # not run: the maps are given
     model = CAN(
@@ -120,22 +134,38 @@ def run_transductive(case: Case) -> dict[str, Any]:
 
 def run_transforms(case: Case) -> dict[str, Any]:
     """Evaluation transforms, and the rectangles of random erasing."""
+    case.config.aside("pillow", "torchvision")
     pictures = {name: case.input(name) for name in ("photo", "small")}
+    recorded = {name: output["what"] for name, output in case.data["outputs"].items() if name != "erasing_boxes"}
     erasing = case.config["erasing"]
     height, width = (int(side) for side in erasing["image"].split("x")[1:])
     generator = random.Random(erasing["python_random_seed"])
     boxes = [erasing_box(generator, (height, width), erasing["probability"]) for _ in range(erasing["calls"])]
     return {
-        "mini_eval": FixedTransform()(pictures["small"]),
-        "can_folder_eval": FixedTransform()(pictures["photo"]),
-        "dmf_folder_eval": FixedTransform(resize=(92, 92), filter="bilinear")(pictures["photo"]),
+        **{name: _described_transform(text)(pictures[_picture_of(text)]) for name, text in recorded.items()},
         "erasing_boxes": np.asarray(boxes),
     }
+
+
+def _picture_of(sentence: str) -> str:
+    """``input photo: ...``."""
+    return matched(r"^input (\w+):", sentence, "an output")[1]
+
+
+def _described_transform(sentence: str) -> FixedTransform:
+    """``PIL bilinear resize to 92x92, centre crop 84, ...``; pictures that are not resized have 84 pixels a side."""
+    resize = re.search(r"(bilinear|bicubic) resize to (\d+)x(\d+)", sentence)
+    crop = re.search(r"centre crop (\d+)", sentence)
+    if resize is None:
+        return FixedTransform()
+    sides = int(resize[2]), int(resize[3])
+    return FixedTransform(size=(int(crop[1]),) * 2 if crop else sides, resize=sides, filter=resize[1])
 
 
 def run_published_episodes(case: Case) -> dict[str, Any]:
     """The fixed test episodes, drawn as Python 2 and as Python 3 draw."""
     config = case.config
+    config.like(indices="^class c holds consecutive indices, classes in ascending order, starting at 0$")
     bounds = np.cumsum([0, *config["images_per_class"]])
     per_class = {
         number: np.arange(first, last)
@@ -151,23 +181,43 @@ def run_published_episodes(case: Case) -> dict[str, Any]:
             )
             arrays = {name: _pairs(drawn, name) for name in ("support", "query")}
             for name, array in arrays.items():
-                results[f"py{python}_{name}_{shot}shot"] = array[:6]
+                recorded = case.data["outputs"].get(f"py{python}_{name}_{shot}shot", {"shape": [0]})
+                results[f"py{python}_{name}_{shot}shot"] = array[: recorded["shape"][0]]
                 results[f"py{python}_{name}_last_{shot}shot"] = array[-1]
             checksums[f"py{python}_crc32_{shot}shot"] = [zlib.crc32(arrays[name].tobytes()) for name in arrays]
-    ordered = {name: checksums[name] for name in case.facts["crc32"]}
-    return {**results, "facts.crc32": ordered}
+    if "crc32" not in case.facts:
+        return results
+    return {**results, "facts.crc32": {name: checksums[name] for name in case.facts["crc32"]}}
 
 
 def _pairs(episodes: list[PublishedEpisode], name: str) -> np.ndarray:
     return np.asarray([getattr(episode, name) for episode in episodes], dtype="<i8")
 
 
-def _model(case: Case) -> CAN:
-    model = CAN(StridedResNet12(), n_base=case.config["num_classes"], scale=case.config["scale_cls"], stage=STAGE).to(
-        case.device
-    )
-    load_strict(model, PUBLISHED_NAMES.ours(case.weights()), source=case.path.name, excused=())
+def _model(case: Case, episode: Episode) -> CAN:
+    """The whole network; the size of its maps follows from that of the pictures."""
+    weights = case.weights()
+    backbone = _backbone({name.removeprefix("base."): value for name, value in weights.items()})
+    assert episode.query_images is not None
+    stride = backbone.stage(STAGE).stride
+    height, width = (-(-side // stride) for side in episode.query_images.shape[-2:])
+    model = CAN(
+        backbone,
+        n_base=case.config["num_classes"],
+        map_size=(height, width),
+        hidden=len(weights["cam.conv1.conv.weight"]),
+        scale=case.config["scale_cls"],
+        local_weight=local_weight(case),
+        stage=STAGE,
+    ).to(case.device)
+    load_strict(model, PUBLISHED_NAMES.ours(weights), source=case.path.name, excused=())
     return model
+
+
+def _backbone(weights: Mapping[str, Tensor]) -> StridedResNet12:
+    """As wide as the weights are."""
+    widths = [len(weights[f"layer{number}.0.conv1.weight"]) for number in range(1, 5)]
+    return StridedResNet12(stem=len(weights["conv1.weight"]), widths=widths)
 
 
 PARTS: dict[str, Runner] = {

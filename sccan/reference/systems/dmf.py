@@ -17,13 +17,18 @@ from sccan.backbones.weights import load_strict
 from sccan.classification.methods.dmf import DMF, PUBLISHED_NAMES
 from sccan.engine.optimizers import OptimizerSettings, rate
 from sccan.reference.cases import Case, Runner
-from sccan.reference.systems.ways import can_training, published_episode
+from sccan.reference.systems.ways import can_training, local_weight, published_episode
 
 STAGE = "layer4"
+THREE_EIGHTHS = r"^rk4 \(one 3/8-rule step from 0 to 1\)$"
+MINIMUM = 1e-5
+"""Lowest share of the rate, of which cases say nothing."""
 
 
 def run_backbone(case: Case) -> dict[str, Any]:
-    """The backbone alone, in eval mode."""
+    """The backbone alone, in eval mode, where nothing is dropped."""
+    case.config.only(mode="eval")
+    case.config.aside("drop_rate", "drop_block", "dropblock_size")
     backbone = PooledResNet12(count_evaluation=True).to(case.device).eval()
     load_strict(backbone, case.weights(), source=case.path.name, excused=())
     with torch.inference_mode():
@@ -32,6 +37,7 @@ def run_backbone(case: Case) -> dict[str, Any]:
 
 def run_dropblock(case: Case) -> dict[str, Any]:
     """Mask and output of DropBlock for given seeds; a drawn 0 is a seed."""
+    case.config.only(mode="train")
     maps, seeds = case.tensor("x"), case.tensor("seed_draw") == 0
     mask = block_mask(seeds, case.config["block_size"])
     return {"y": scaled(maps, mask), "block_mask": mask}
@@ -39,6 +45,8 @@ def run_dropblock(case: Case) -> dict[str, Any]:
 
 def run_meta_filter(case: Case) -> dict[str, Any]:
     """Offsets, filter, filtered maps and gradients of given pairs of maps."""
+    case.config.only(dilation=1)
+    case.config.like(ode_method=THREE_EIGHTHS)
     module = MetaFilter(
         case.config["channels"], groups=case.config["groups"], size=case.config["kernel"], scrambled=True
     ).to(case.device)
@@ -67,6 +75,7 @@ def run_meta_filter(case: Case) -> dict[str, Any]:
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode."""
+    case.config.only(mode="eval")
     model, episode = _model(case).eval(), published_episode(case, plural=True)
     with torch.inference_mode():
         support, query = model.encode_episode(episode)
@@ -79,7 +88,8 @@ def run_model(case: Case) -> dict[str, Any]:
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients and running statistics of one training step."""
-    model = _model(case, drop_rate=case.config["drop_rate"])
+    case.config.only(mode="train", drop_rate=0.0)
+    model = _model(case, drop_rate=0.0)
     found = can_training(case, model)
     gradients = {name: value.grad for name, value in _published(model).items()}
     return {
@@ -96,13 +106,14 @@ def run_train(case: Case) -> dict[str, Any]:
 def run_lr_schedule(case: Case) -> dict[str, Any]:
     """The rates of the steps that the record lists (counted from 0)."""
     config = case.config
+    config.aside("total_epochs_run")  # how many steps are listed
     steps = next(want for name, want, _, _ in case.expected() if name == "step")
     settings = OptimizerSettings(
         lr=config["base_lr"],
         schedule="cosine",
         warmup_steps=config["warmup_epochs"] * config["iterations_per_epoch"],
         warmup_start=0.0,
-        minimum=1e-5,
+        minimum=MINIMUM,
     )
     total = config["max_epoch_given_to_scheduler"] * config["iterations_per_epoch"]
     return {"step": steps, "lr": np.asarray([rate(settings, int(step) + 1, total) for step in steps])}
@@ -116,6 +127,7 @@ def _model(case: Case, drop_rate: float = 0.1) -> DMF:
         groups=config["groups"],
         filter_size=config["kernel"],
         scrambled_taps=True,
+        local_weight=local_weight(case),
         stage=STAGE,
     ).to(case.device)
     load_strict(model, PUBLISHED_NAMES.ours(case.weights()), source=case.path.name, excused=())

@@ -27,7 +27,7 @@ NO_GRADIENT = -1.0
 
 
 def published_backbone(case: Case) -> Backbone:
-    """The backbone of that published name.
+    """The backbone of that published name; nothing is dropped, as in every case.
 
     Raises InputError: unknown name.
     """
@@ -36,7 +36,7 @@ def published_backbone(case: Case) -> Backbone:
     if name == "ResNet12_BDC":
         return PooledResNet12(round_up=False, drop_rate=0.0)
     if name == "wrn28_10":
-        return WideResNet()
+        return WideResNet(dropout=0.0)
     if name.startswith("conv4"):
         return Conv4(widths=[shapes[f"layer{number}.0.weight"][0] for number in range(1, 5)])
     if name.startswith("resnet12"):
@@ -49,6 +49,31 @@ def published_backbone(case: Case) -> Backbone:
 def last_stage(backbone: Backbone) -> str:
     """Name of the deepest stage."""
     return list(backbone.stages)[-1]
+
+
+def check_network(case: Case, **own: Any) -> None:
+    """Refuses switches of the published network, which all of them share, that lead to what is not computed here.
+
+    Args:
+        own: those that decide in this method, with the values that are; the others are off or have no effect.
+
+    Raises InputError: a switch has another value.
+    """
+    config = case.config
+    off = {"neck": "None", "attention": "None", "global_classifier_attention": "None", "class_center": "Mean"}
+    config.only(**{**off, "method": "CAN", "emd_metric": False, "using_power_trans": False, **own})
+    config.like(norm_layer="^(torchsync)?bn$")  # on one device they are one
+    config.aside(*({"metrics_kl", "adaptive_metrics", *UNUSED} - set(own)))
+    if config["mode"] == "train":
+        config.only(dropout=0, fix_backbone=False)
+    config.aside("dropout", "fix_backbone")
+
+
+UNUSED = (
+    "num_queries num_heads palleral_attentions CECM_mode CECM_connect distance_metric CECD_mode attention_pool "
+    "relation_dim"
+).split()
+"""Settings of methods or of networks other than the one at hand."""
 
 
 def task_settings(config: Mapping[str, Any], **others: Any) -> TaskSettings:

@@ -44,6 +44,7 @@ OPERATORS = {
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode, with the maps on the way."""
+    case.config.only(mode="eval")
     model, episode = _model(case).eval(), _episode(case)
     with torch.inference_mode():
         support, query = model.encode_episode(episode)
@@ -67,8 +68,8 @@ def run_model(case: Case) -> dict[str, Any]:
 
 def run_train(case: Case) -> dict[str, Any]:
     """Loss, gradients, and one step of both optimisers."""
-    dropout = case.config["dropout2d_p"]
-    model = _model(case, feature_dropout=dropout, head_dropout=dropout).train()
+    case.config.only(mode="train", dropout2d_p=0.0, zoom_factor=8)
+    model = _model(case, feature_dropout=0.0, head_dropout=0.0).train()
     episode, groups = _episode(case), model.parameter_groups()
     settings = {name: _numbers(values) for name, values in case.config["optimizer_step"].items()}
     sgd = torch.optim.SGD(groups["head"], **settings["SGD"])
@@ -101,6 +102,7 @@ def run_train(case: Case) -> dict[str, Any]:
 
 def run_backbone(case: Case) -> dict[str, Any]:
     """The frozen backbone alone."""
+    case.config.only(mode="eval", deep_stem=True, dilation=[False, True, True])
     backbone = _loaded(DeepStemResNet(case.config["layers"]).freeze(), case)
     with torch.inference_mode():
         return backbone(case.tensor("x"))
@@ -109,6 +111,8 @@ def run_backbone(case: Case) -> dict[str, Any]:
 def run_transformer(case: Case) -> dict[str, Any]:
     """The cross transformer alone, and the alignment of every block."""
     config = case.config
+    config.only(mode="eval")
+    config.aside("note")
     transformer = CrossTransformer(
         config["dim"],
         depth=config["depth"],
@@ -117,6 +121,8 @@ def run_transformer(case: Case) -> dict[str, Any]:
         mlp_ratio=config["mlp_ratio"],
     )
     transformer = _loaded(transformer, case).eval()
+    height, width = case.tensor("q").shape[-2:]
+    config.agree(H=height, W=width)
     with torch.inference_mode():
         state = transformer.condition(case.tensor("s"), case.tensor("s_mask").float())
         out, indices = transformer.forward_aligned(case.tensor("q").unsqueeze(1), state)
@@ -126,6 +132,8 @@ def run_transformer(case: Case) -> dict[str, Any]:
 def run_block(case: Case) -> dict[str, Any]:
     """One block of the transformer."""
     config = case.config
+    config.only(mode="eval")
+    config.aside("note")
     block = CrossBlock(
         config["dim"],
         heads=config["heads"],
@@ -143,6 +151,8 @@ def run_block(case: Case) -> dict[str, Any]:
 
 def run_attention(case: Case) -> dict[str, Any]:
     """Window attention alone: each item of the batch is one window."""
+    case.config.only(mode="eval", qkv_bias=True)
+    case.config.agree(window=round(case.tensor("q").shape[1] ** 0.5))
     attention = _loaded(ScaledCosineAttention(case.config["dim"], case.config["heads"]), case).eval()
     with torch.inference_mode():
         query = case.tensor("q").unsqueeze(0)
@@ -158,6 +168,7 @@ def run_aspp(case: Case) -> dict[str, Any]:
 
 def run_prior(case: Case) -> dict[str, Any]:
     """The prior mask alone, mean over shots."""
+    case.config.aside("note")
     shots = range(case.config["shots"])
     features = torch.stack([case.tensor(f"support{shot}") for shot in shots], dim=1)
     masks = torch.stack([case.tensor(f"mask{shot}").float() for shot in shots], dim=1)
@@ -169,6 +180,8 @@ def run_prior(case: Case) -> dict[str, Any]:
 
 def run_dice(case: Case) -> dict[str, Any]:
     """The loss alone, with its gradient."""
+    case.config.only(eps=1e-8)
+    case.config.like(reduction=r"^sum \(over 2B maps, divided by B\)$")
     logits = case.tensor("logits").requires_grad_()
     loss = case.config["weight"] * dice_loss(logits, case.tensor("target"))
     (gradient,) = torch.autograd.grad(loss, logits)
@@ -192,6 +205,8 @@ PARTS: dict[str, Runner] = {
 
 
 def _model(case: Case, **settings: float) -> SCCAN:
+    case.config.only(vgg=False)
+    case.config.aside("data_set")
     model = SCCAN(DeepStemResNet(case.config["layers"]), **settings)  # type: ignore[arg-type]
     load_strict(model, PUBLISHED_NAMES.ours(case.weights()), source=case.path.name)
     return model.to(case.device)
@@ -201,6 +216,7 @@ def _episode(case: Case) -> Episode:
     """Inputs under their published names; cases of evaluation have no query mask."""
     support, query = case.tensor("s_x"), case.tensor("x").unsqueeze(1)
     labels = case.tensor("s_y")
+    case.config.agree(shot=labels.shape[1])
     query_labels = case.tensor("y").unsqueeze(1) if "y" in case.inputs else torch.zeros_like(labels[:, :1])
     numbers = torch.arange(len(query))
     return Episode(support, labels, query, query_labels, numbers[:, None], numbers)
@@ -215,6 +231,7 @@ def _output_size(model: SCCAN, episode: Episode, zoom: int) -> tuple[int, int]:
 
 def _loaded(module: AnyModule, case: Case) -> AnyModule:
     """A part of the model with a case's weights; what stands before the part's own names is cut off."""
+    case.config.aside("prefix")
     state = PUBLISHED_NAMES.ours(case.weights())
     first = next(iter(module.state_dict()))
     prefix = min((name for name in state if name.endswith(first)), key=len, default=first).removesuffix(first)

@@ -31,6 +31,7 @@ def known_settings(case: Case, *own: str) -> dict[str, Any]:
     unknown = sorted(set(case.config) - {*SHARED, *own})
     if unknown:
         raise InputError(f"{case.path} sets {', '.join(unknown)}, which is not known here; known are {', '.join(own)}")
+    case.config.aside(*SHARED)  # the rules of the inputs say them again, and decide
     return case.config
 
 

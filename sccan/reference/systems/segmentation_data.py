@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from sccan.episodes.index import IGNORE
 from sccan.reference import fill
 from sccan.reference.cases import Case, NotApplicable, Runner, parse_slice
+from sccan.reference.pictures import byte_picture
 from sccan.reference.systems.segmentation_episodes import (
     run_fold_lists,
     run_published_episodes,
@@ -46,10 +47,13 @@ from sccan.segmentation.evaluation.iou import (
 from sccan.segmentation.evaluation.scoring import on_square
 
 Values = dict[str, Any]
+MEAN, STD = ([255 * value for value in values] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
 
 def run_resize(case: Case) -> Values:
     """Validation resize of every picture of the case."""
+    case.config.only(transform=("Resize", "test_Resize"), mean=MEAN, std=STD)
+    case.config.aside("libraries")
     make: Callable[[int], KeepAspect] = KeepAspect if case.config["transform"] == "Resize" else published_test_resize
     results: Values = {}
     for number in _numbers(case, "image"):
@@ -79,6 +83,8 @@ def _with_float64_canvas(transform: KeepAspect) -> KeepAspect:
 
 def run_train_transform(case: Case) -> Values:
     """The published training chain with a seeded generator; every draw is written down."""
+    case.config.only(mean=MEAN, std=STD, padding=MEAN, ignore_label=IGNORE)
+    case.config.aside("libraries")
     results: Values = {}
     for number in _numbers(case, "image"):
         image, label = _picture(case, number)
@@ -132,6 +138,8 @@ class RecordedDraws:
 
 def run_centre_crop(case: Case) -> Values:
     """The middle of every picture, padded where it is smaller."""
+    case.config.only(padding=MEAN, ignore_label=IGNORE)
+    case.config.aside("libraries")
     results: Values = {}
     for number in _numbers(case, "image"):
         image, label = _picture(case, number)
@@ -152,6 +160,7 @@ def _crop_size(outputs: Values, number: int) -> tuple[int, int]:
 
 def run_bounding_boxes(case: Case) -> Values:
     """Masks of two objects each, reduced to the boxes of their parts."""
+    case.config.only(ann_type="bbox")
     results: Values = {}
     for number in _numbers(case, "mask"):
         mask, other = case.input(f"mask_{number}"), case.input(f"other_{number}")
@@ -162,6 +171,7 @@ def run_bounding_boxes(case: Case) -> Values:
 
 def run_metrics(case: Case) -> Values:
     """Counts of every episode, and all scores formed from them."""
+    case.config.only(ignore=IGNORE)
     n_labels, wanted = case.config["K"], case.data["values"]
     counts, classes = [], []
     for number in _numbers(case, "prediction"):
@@ -169,8 +179,7 @@ def run_metrics(case: Case) -> Values:
         counts.append(
             count_labels(torch.as_tensor(case.input(f"prediction_{number}")), torch.as_tensor(target), n_labels)
         )
-        recipe = case.inputs["class_e"]
-        classes.append(int(fill.label(f"class_{number}", (), recipe["classes"], recipe["seed"])))
+        classes.append(int(case.input(f"class_{number}")))
     n_classes = wanted["number_of_classes_in_fold"]["value"]
     rows = torch.stack([_row(number, *pair) for number, pair in enumerate(zip(classes, counts, strict=True))])
     total = counts[0]
@@ -200,6 +209,7 @@ def _row(number: int, class_number: int, counts: Counts) -> torch.Tensor:
 
 def run_score_at_original_size(case: Case) -> Values:
     """Logits stretched over the label's square, predicted and counted."""
+    case.config.only(ignore=IGNORE)
     results: Values = {}
     for number in _numbers(case, "logits"):
         label = case.input(f"mask_{number}")
@@ -239,14 +249,10 @@ def _numbers(case: Case, family: str) -> Iterator[int]:
 
 def _picture(case: Case, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Image uint8 [h, w, 3] and label uint8 [h, w], as the inputs' ``how`` says."""
-    recipe = case.inputs[f"image_{number}"]
+    recipe = case.recipe(f"image_{number}")
     height, width, channels = recipe["shape"]
     drawn = fill.image(f"image_{number}", (channels, height, width), recipe["seed"])
-    return _bytes(drawn, 120), case.input(f"mask_{number}").astype(np.uint8)
-
-
-def _bytes(drawn: np.ndarray, offset: int) -> np.ndarray:
-    return np.ascontiguousarray(np.clip(np.rint(40 * drawn + offset), 0, 255).astype(np.uint8).transpose(1, 2, 0))
+    return byte_picture(drawn, recipe["how"], f"input 'image_{number}'"), case.input(f"mask_{number}").astype(np.uint8)
 
 
 def _histogram(label: np.ndarray, number: int) -> Values:
@@ -255,7 +261,8 @@ def _histogram(label: np.ndarray, number: int) -> Values:
 
 def run_sccan_val_resize(case: Case) -> Values:
     """Validation resize of one picture, as SCCAN's cases record it."""
-    image, label = _bytes(case.input("image")[0], 128), case.input("label")[0].astype(np.uint8)
+    image = byte_picture(case.input("image")[0], case.config["note"], "the note")
+    label = case.input("label")[0].astype(np.uint8)
     transform = KeepAspect(case.config["size"])
     tensor, small = transform.image(image), transform.label(label)
     return {
@@ -268,7 +275,10 @@ def run_sccan_val_resize(case: Case) -> Values:
 
 def run_evaluate_episode(case: Case) -> Values:
     """One episode of SCCAN's test, from logits to counts."""
-    scored = _scored(case.tensor("logits"), case.input("label")[0])
+    label = case.input("label")[0]
+    case.config.only(ignore_label=IGNORE)
+    case.config.agree(original_label=list(label.shape))
+    scored = _scored(case.tensor("logits"), label)
     return {**scored, "ce": scored["ce"].view(1)}
 
 

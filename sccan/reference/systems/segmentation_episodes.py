@@ -15,6 +15,7 @@ from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import IGNORE, ClassIndex, FoldLists
 from sccan.reference import tiny_dataset
 from sccan.reference.cases import Case
+from sccan.reference.stated import matched
 from sccan.segmentation.data.labels.masks import class_mask
 from sccan.segmentation.data.sampling.published_sampler import PublishedPlan, base_seeds
 from sccan.segmentation.data.sets.datasets import COCO_CLASSES, VOC_CLASSES
@@ -29,6 +30,11 @@ from sccan.segmentation.data.sets.folds import (
 from sccan.segmentation.data.transforms.published import KeepAspect
 
 Values = dict[str, Any]
+HELD = (
+    r"^\{i%(\d+)\+(\d+)\}, plus \((\d+)\*i\+(\d+)\)%(\d+)\+(\d+) where i%(\d+)==0, "
+    r"plus (\d+) \(a class outside the fold\) where i%(\d+)==0"
+)
+"""Which classes a file holds, by its number i."""
 
 # The made-up data set: classes, training pictures, validation pictures.
 TINY = {"pascal": (VOC_CLASSES, 600, 360), "coco": (COCO_CLASSES, 300, 200)}
@@ -116,9 +122,11 @@ def _first_tensors(spec: EpisodeSpec, settings: Values, part: int, letters: str,
 
 
 def _folds(case: Case) -> tuple[Fold, ...]:
+    case.config.only(data_set=tuple(TINY))
+    interleaved = case.config.get("use_split_coco", False)  # pascal has no such split
     if case.config["data_set"] == "pascal":
         return consecutive_folds(20, 4)
-    return (interleaved_folds if case.config["use_split_coco"] else consecutive_folds)(80, 4)
+    return (interleaved_folds if interleaved else consecutive_folds)(80, 4)
 
 
 def _tiny_settings(case: Case) -> Values:
@@ -150,7 +158,9 @@ def _tiny_index(settings: Values, data_set: str, part: int) -> ClassIndex:
 def run_sccan_published_episodes(case: Case) -> Values:
     """Episodes of the published sampler on files whose classes follow from their numbers."""
     config, fold = case.config, tuple(case.config["fold_classes"])
-    held = [_classes_of_file(number) for number in range(config["files"])]
+    config.like(base_seed_first_pass="^first int64 drawn by torch")
+    numbers = [int(n) for n in matched(HELD, config["classes_of_file_i"], "classes_of_file_i").groups()]
+    held = [_classes_of_file(number, *numbers) for number in range(config["files"])]
     present = np.array([[c in classes for c in fold] for classes in held])
     items = np.flatnonzero(present.any(1))  # files without any class of the fold are in no list
     lists = FoldLists(fold, items, present[items], present[items])
@@ -161,7 +171,8 @@ def run_sccan_published_episodes(case: Case) -> Values:
     return {"episodes": np.array(rows)}
 
 
-def _classes_of_file(number: int) -> set[int]:
-    """{i%5+1}, plus (2*i+1)%5+1 where i%3==0, plus 9 where i%7==0."""
-    second = {(2 * number + 1) % 5 + 1} if number % 3 == 0 else set()
-    return {number % 5 + 1} | second | ({9} if number % 7 == 0 else set())
+def _classes_of_file(i: int, *numbers: int) -> set[int]:
+    """The classes of file i by the numbers of `HELD`."""
+    period, first, factor, plus, period2, first2, every, outside, every_outside = numbers
+    second = {(factor * i + plus) % period2 + first2} if i % every == 0 else set()
+    return {i % period + first} | second | ({outside} if i % every_outside == 0 else set())

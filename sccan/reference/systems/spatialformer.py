@@ -14,6 +14,7 @@ from sccan.classification.parts.novel_task import FineTuning, novel_probabilitie
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (
     all_pictures,
+    check_network,
     last_stage,
     load_published,
     published_backbone,
@@ -23,10 +24,13 @@ from sccan.reference.systems.family import (
 )
 
 TEMPERATURE = 0.025
+TRANSFORMER = {"TSIA": False, "TSCA": False, "TIA": True, "TCA": True}
+"""Published name of an attention (SFSA and SFTA) -> whether the message is added as in an ordinary transformer."""
 
 
 def run_semantic_attention(case: Case) -> dict[str, Any]:
     """SFSA alone, on pairs that are given one by one."""
+    case.config.only(kind="SFSA")
     unit = _unit(case, "cross_attention.gnn.", temperature=TEMPERATURE)
     support, query = (_tokens(case.tensor(name)).unsqueeze(1) for name in ("support", "query"))  # [pairs, 1, m, C]
     size = case.tensor("support").shape[-2:]
@@ -37,7 +41,8 @@ def run_semantic_attention(case: Case) -> dict[str, Any]:
 
 def run_target_attention(case: Case) -> dict[str, Any]:
     """SFTA alone."""
-    unit = _unit(case, "cross_attention.gnn.tsca.", transformer=case.config["attention_mode"] == "TCA")
+    case.config.only(kind="SFTA")
+    unit = _unit(case, "cross_attention.gnn.tsca.")
     maps, reference = case.tensor("feature"), case.tensor("base_class_weight")
     with torch.inference_mode():
         tokens = _tokens(maps)
@@ -48,6 +53,7 @@ def run_target_attention(case: Case) -> dict[str, Any]:
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode, without novel-task attention."""
+    case.config.only(mode="eval")
     model, episode = _model(case).eval(), published_episode(case)
     with torch.inference_mode():
         images = model.encode(all_pictures(episode))
@@ -66,6 +72,13 @@ def run_model(case: Case) -> dict[str, Any]:
 
 def run_novel_task(case: Case) -> dict[str, Any]:
     """A test episode with fine-tuning, with the published mistake where it can be made (one shot)."""
+    case.config.only(
+        mode="eval",
+        fine_tune=True,
+        novel_classifier="ProtoInitConv1",
+        novel2base_feat="ClassWeightAttention",
+        novel_metric_classifier=True,
+    )
     plain, episode = _model(case).eval(), published_episode(case)
     one_shot = episode.n_shot == episode.classes.shape[1]
     tuning = FineTuning(steps=case.config["fine_tune_steps"])
@@ -92,12 +105,20 @@ def run_novel_task(case: Case) -> dict[str, Any]:
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients and running statistics of one training step."""
+    case.config.only(mode="train")
     return run_patch_training(case, _model(case), PUBLISHED_NAMES)
 
 
-def _unit(case: Case, prefix: str, **options: Any) -> SpatialFormerUnit:
+def _unit(case: Case, prefix: str, temperature: float | None = None) -> SpatialFormerUnit:
+    """An attention that stands alone."""
     config = case.config
-    unit = SpatialFormerUnit(config["feature_dim"], heads=config["num_heads"], **options)
+    config.only(mode="eval", FFN="MLP", attention_mode=tuple(TRANSFORMER))
+    unit = SpatialFormerUnit(
+        config["feature_dim"],
+        heads=config["num_heads"],
+        temperature=temperature,
+        transformer=TRANSFORMER[config["attention_mode"]],
+    )
     published = {f"{prefix}{name}": value for name, value in case.weights().items()}
     state = {name.removeprefix("semantic."): value for name, value in PUBLISHED_NAMES.ours(published).items()}
     load_strict(unit, state, source=case.path.name, excused=())
@@ -105,17 +126,27 @@ def _unit(case: Case, prefix: str, **options: Any) -> SpatialFormerUnit:
 
 
 def _model(case: Case, novel_task: NovelTask | None = None) -> SpatialFormer:
+    check_network(
+        case,
+        attention=("TSIA", "TIA"),
+        global_classifier_attention=("TSCA", "TCA"),
+        palleral_attentions=True,
+        distance_metric="Cosine",
+        attention_pool=1,
+    )
     config, backbone = case.config, published_backbone(case)
     model = SpatialFormer(
         backbone,
         n_base=config["num_classes"],
         temperature=TEMPERATURE,
-        dropout=config.get("dropout", 0.1),
+        dropout=0.0,
         scale=config["scale_cls"],
         novel_task=novel_task,
         tasks=task_settings(config),
         stage=last_stage(backbone),
     )
+    model.semantic.transformer = TRANSFORMER[config["attention"]]
+    model.target.transformer = TRANSFORMER[config["global_classifier_attention"]]
     load_published(model, case, PUBLISHED_NAMES)
     return model.to(case.device)
 

@@ -33,19 +33,24 @@ from sccan.episodes.episode import Features
 from sccan.episodes.shot_major import shot_major_episodes
 from sccan.reference import fill
 from sccan.reference.cases import Case, Runner
+from sccan.reference.pictures import byte_picture
+from sccan.reference.stated import matched
 
 RECORDED_THREADS = 2
 """Of the recording of training steps. The order of sums, and so the rounding, depends on the number of threads, and
 max-pooling chooses by it: with one thread a single one of 1.4 million choices of ResNet-12 is another (in float64 two),
 which moves the first gradient by a thousandth; with the recording's threads it agrees to 1e-6."""
-RECORDED_STEPS = [0, 1, 2, 5, 10, 20, 50, 99]
+SHOT_MAJOR = "shot-major"
+UNIT_ROWS = "rows divided by their L2 norm"
 CONSTANTS = {"res12": "miniimagenet", "wrn28": "imagenet"}
 COUNTERS = ("*num_batches_tracked",)
 
 
 def run_backbone(case: Case) -> dict[str, Any]:
     """The maps of every stage and the pooled features, in eval mode."""
-    backbone, last = _backbone(case.config["model"])
+    case.config.only(mode="eval")
+    backbone, last = _backbone(case)
+    case.config.agree(num_parameters=sum(value.numel() for value in backbone.parameters()))
     load_strict(backbone, case.weights(), source=case.path.name, excused=COUNTERS)
     backbone.to(case.device).eval()
     with torch.inference_mode():
@@ -60,9 +65,16 @@ def run_pretrain_steps(case: Case) -> dict[str, Any]:
 
 
 def _pretrain_steps(case: Case) -> dict[str, Any]:
-    model = _PreTraining(case).to(case.device).train()
-    rate = float(_match(r"lr ([\d.]+)", case.config["optimizer"]))
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    case.config.only(mode="train")
+    case.config.like(dropout=r"^p=0\b", optimizer=r"^SGD ")
+    model, sentence = _PreTraining(case).to(case.device).train(), case.config["optimizer"]
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=_number("lr", sentence),
+        momentum=_number("momentum", sentence),
+        nesterov="nesterov" in sentence,
+        weight_decay=_number("weight_decay", sentence),
+    )
     results: dict[str, Any] = {}
     losses = []
     for number in range(sum(name.startswith("images") for name in case.inputs)):
@@ -85,11 +97,17 @@ def _pretrain_steps(case: Case) -> dict[str, Any]:
 
 def run_prototypes(case: Case) -> dict[str, Any]:
     """The prototype baseline: in eval mode with and without unit pixels, and one training step."""
-    backbone, last = _backbone(case.config["model"])
+    case.config.like(
+        order=SHOT_MAJOR,
+        mode=r"^eval for logits and preval_\*, train for train_\*",
+        normalisation=r"^logits and train_\*: every image divided .* preval_\*: images as they are",
+    )
+    backbone, last = _backbone(case)
     load_strict(backbone, _ours(case.weights()), source=case.path.name, excused=COUNTERS)
     backbone.to(case.device)
     way, n_support = case.config["way"], case.config["way"] * case.config["shot"]
     images = case.tensor("images")
+    case.config.agree(query=len(images) // way - case.config["shot"])
     labels = torch.arange(len(images), device=images.device) % way
 
     def scores(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,6 +158,9 @@ def run_concatenation_meta_steps(case: Case) -> dict[str, Any]:
 
 def _episodes(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> dict[str, Any]:
     model, start = _head(case, combine), None
+    case.config.only(mode=("train", "eval"))
+    case.config.like(outer_steps="^none: ")
+    case.config.aside("unused")
     training = case.config["mode"] == "train"
     model.train(training)
     results: dict[str, Any] = {}
@@ -152,7 +173,7 @@ def _episodes(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) ->
             "logits": logits,
             "loss": loss,
             "accuracy": (logits.argmax(-1) == labels).float().mean(),
-            "inner_losses": state.losses[RECORDED_STEPS, 0],
+            "inner_losses": state.losses[_recorded_steps(case, number), 0],
             "word_norms": [float(one.norm()) for one in (start.weight, start.bias)],
             "query_words": start(model.vectors(query))[0],
         }
@@ -166,8 +187,18 @@ def _episodes(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) ->
 
 
 def _meta_steps(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> dict[str, Any]:
+    case.config.only(mode="train")
+    case.config.like(outer_optimizer="^Adam on feat_learner only, lr vlr, ")
     model, start = _head(case, combine).train(), None
-    optimizer = torch.optim.Adam(model.visual.parameters(), lr=case.config["vlr"], weight_decay=1e-4)
+    sentence = case.config["outer_optimizer"]
+    betas = matched(r"betas \(([\d.]+), ([\d.]+)\)", sentence, "outer_optimizer")
+    optimizer = torch.optim.Adam(
+        model.visual.parameters(),
+        lr=case.config["vlr"],
+        weight_decay=_number("weight_decay", sentence),
+        betas=(float(betas[1]), float(betas[2])),
+        eps=_number("eps", sentence),
+    )
     recorded: dict[str, list[float]] = {"losses": [], "accuracies": [], "grad_norms": []}
     for number in range(sum(name.startswith("features") for name in case.inputs)):
         logits, labels, state, _ = _episode(case, model, number, start)
@@ -186,6 +217,9 @@ def _meta_steps(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) 
 def _head(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> TasNet:
     """The head with the case's weights; the backbone is not run, since features are given."""
     config, weights = case.config, PUBLISHED_NAMES.ours(case.weights())
+    config.only(setting=("in", "tran"))
+    config.like(feature_normalisation=f"^none$|^{UNIT_ROWS}", order=SHOT_MAJOR)
+    unit = config["feature_normalisation"].startswith(UNIT_ROWS)
     word_size, channels = weights["visual.weight"].shape
     concatenation = combine is concatenated
     slow = concatenation and config["dataset"] in ("tiered", "cub")
@@ -195,17 +229,26 @@ def _head(case: Case, combine: Callable[[Tensor, Tensor, float], Tensor]) -> Tas
         combine=combine,
         cosine=config["dataset"] == "cub" or slow,
         visual_share=config["lamda"],
-        fit=_published_fit(config["gradlr"], slow=slow),
-        unit_in_training="rows divided" in config["feature_normalisation"],
+        fit=_published_fit(config["gradlr"], config.get("inner_steps", 100), slow=slow),
+        unit_in_training=unit,
+        unit_in_evaluation=unit,
         transductive=config["setting"] == "tran",
     ).to(case.device)
     load_strict(model, weights, source=case.path.name, excused=("backbone.*",))
     return model
 
 
-def _published_fit(rate: float, *, slow: bool) -> FitSettings:
+def _published_fit(rate: float, steps: int, *, slow: bool) -> FitSettings:
     """The published fit of the words; slow for concatenation on tieredImageNet and CUB."""
-    return FitSettings(rate=rate, factor=0.5, every=50) if slow else FitSettings(rate=rate)
+    if slow:
+        return FitSettings(rate=rate, steps=steps, factor=0.5, every=50)
+    return FitSettings(rate=rate, steps=steps)
+
+
+def _recorded_steps(case: Case, number: int) -> list[int]:
+    """The steps of the fit whose losses were recorded, ``embedding loss at inner steps 0, 1, 2 (before ...``."""
+    sentence = case.data["outputs"][f"episode{number}_inner_losses"]["what"]
+    return [int(step) for step in _match(r"inner steps ([\d, ]+)", sentence).split(",")]
 
 
 def _episode(
@@ -214,6 +257,7 @@ def _episode(
     """Logits [Q, N] and labels of an episode, the state and the queries."""
     rows, words = (_class_rows(case, f"{kind}{number}") for kind in ("features", "words"))
     way, n_support = case.config["way"], case.config["way"] * case.config["shot"]
+    case.config.agree(query=len(rows) // way - case.config["shot"])
     labels = torch.arange(len(rows), device=rows.device) % way
     support, query = (
         Features({model.stage: part[None, :, :, None, None]}, (84, 84)) for part in (rows[:n_support], rows[n_support:])
@@ -224,13 +268,13 @@ def _episode(
 
 def _class_rows(case: Case, name: str) -> Tensor:
     """Rows of made-up features or words, by the rule of their kind."""
-    recipe = case.inputs[name]
+    recipe = case.recipe(name)
     n_rows, size = recipe["shape"]
     way, seed = recipe["way"], recipe["seed"]
     if recipe["kind"] == "class_words":
         drawn = fill.generator(name, seed)
-        if "uniform" in recipe["rule"]:  # attributes of CUB, percentages
-            words = drawn.uniform(0, 100, (way, size))
+        if uniform := re.search(r"uniform\(([\d.-]+), ([\d.-]+),", recipe["rule"]):  # attributes of CUB, percentages
+            words = drawn.uniform(float(uniform[1]), float(uniform[2]), (way, size))
         else:
             words = recipe["scale"] * drawn.standard_normal((way, size))
         rows = words[np.arange(n_rows) % way]
@@ -245,11 +289,10 @@ def run_functions(case: Case) -> dict[str, Any]:
     """Distances, cosines, losses, means, and the accuracy with its interval."""
     query, proto, features, centres = (case.tensor(n) for n in ("query", "proto", "features", "cluster_centres"))
     way = case.config["way"]
-    labels = case.tensor("labels").clone()
-    labels[:way] = torch.arange(way)
+    labels = case.tensor("labels")
     euclidean = euclidean_scores(proto[None], query[None])[0]
     means = class_means(features[None], labels[None], way)[0]
-    recipe = case.inputs["accuracies"]
+    recipe = case.recipe("accuracies")
     drawn = fill.generator("accuracies", recipe["seed"]).uniform(recipe["low"], recipe["high"], recipe["shape"])
     return {
         "euclidean": euclidean,
@@ -264,25 +307,34 @@ def run_functions(case: Case) -> dict[str, Any]:
 
 def run_label_embeddings(case: Case) -> dict[str, Any]:
     """Words of class names, per data set."""
-    seed = case.inputs["glove"]["seed"]
+    recipe = case.recipe("glove")
+    size = int(_match(r"standard_normal\((\d+)\)", recipe["rule"]))
     vocabulary = {
-        word: fill.generator(f"glove.{word}", seed).standard_normal(300) for word in case.config["vocabulary"]
+        word: fill.generator(f"glove.{word}", recipe["seed"]).standard_normal(size)
+        for word in case.config["vocabulary"]
     }
     kinds = {"mini": ("miniImageNet", mini_words), "tiered": ("tieredImageNet", tiered_words)}
     kinds |= {"cifar": ("CIFAR", cifar_words)}
     return {
         f"f64_{name}": class_vectors(case.config[listed], vocabulary, words, zero_unknown=name == "mini")
         for name, (listed, words) in kinds.items()
+        if listed in case.config
     }
 
 
 def run_eval_transform(case: Case) -> dict[str, Any]:
-    """Enlarged to 92 and cut to 84, with the constants of either backbone."""
-    noise = fill.image("pictures", (2, 3, 84, 84), case.inputs["pictures"]["seed"])
-    pictures = np.clip(np.round(128 + 50 * noise), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    """Enlarged and cut (published: to 92, to 84), with the constants of either backbone."""
+    case.config.like(interpolation="^bilinear with antialiasing")
+    case.config.aside("torchvision", "pillow")
+    recipe = case.recipe("pictures")
+    count, height, width, channels = recipe["shape"]
+    drawn = fill.image("pictures", (count, channels, height, width), recipe["seed"])
+    pictures = byte_picture(drawn, recipe["rule"], "input 'pictures'")
+    sides = matched(r"resize (\d+), centre crop (\d+)", case.data["what"], case.path.name)
+    larger, side = int(sides[1]), int(sides[2])
     results = {}
     for name in case.config["backbones"]:
-        transform = FixedTransform(resize=(92, 92), filter="bilinear", constants=CONSTANTS[name])
+        transform = FixedTransform((side, side), resize=(larger,), filter="bilinear", constants=CONSTANTS[name])
         results[name] = torch.stack([transform(picture) for picture in pictures])
     return results
 
@@ -290,7 +342,11 @@ def run_eval_transform(case: Case) -> dict[str, Any]:
 def run_sampler(case: Case) -> dict[str, Any]:
     """The published sampler from torch's generator."""
     config = case.config
-    labels = fill.generator("permutation", case.inputs["permutation"]["seed"]).permutation(np.repeat(range(12), 30))
+    config.like(order=SHOT_MAJOR)
+    recipe = case.recipe("permutation")
+    rule = matched(r"permutation\(repeat\(arange\((\d+)\), (\d+)\)\)", recipe["rule"], "input 'permutation'")
+    rows = np.repeat(np.arange(int(rule[1])), int(rule[2]))
+    labels = fill.generator("permutation", recipe["seed"]).permutation(rows)
     episodes = shot_major_episodes(
         torch.from_numpy(labels),
         n_episodes=config["n_batch"],
@@ -301,9 +357,10 @@ def run_sampler(case: Case) -> dict[str, Any]:
     return {"indices": torch.stack(list(episodes))}
 
 
-def _backbone(name: str) -> tuple[Backbone, str]:
+def _backbone(case: Case) -> tuple[Backbone, str]:
     """A published backbone and its last stage; dropout as in the cases, which have none."""
-    if name == "res12":
+    case.config.only(model=tuple(CONSTANTS))
+    if case.config["model"] == "res12":
         return PooledResNet12(strides=(2, 2, 2, 2), round_up=False, drop_rate=0), "layer4"
     return RawShortcutWideResNet(dropout=0), "normed"
 
@@ -328,8 +385,9 @@ class _PreTraining(nn.Module):
 
     def __init__(self, case: Case) -> None:
         super().__init__()
-        self.encoder, self.last = _backbone(case.config["model"])
-        self.pre_fc = nn.Sequential(nn.Linear(640, case.config["classes"]))
+        self.encoder, self.last = _backbone(case)
+        channels = self.encoder.stage(self.last).channels
+        self.pre_fc = nn.Sequential(nn.Linear(channels, case.config["classes"]))
         load_strict(self, case.weights(), source=case.path.name, excused=COUNTERS)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -354,9 +412,12 @@ def _norms(tensors: dict[str, Any], names: list[str]) -> list[float]:
 
 
 def _match(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
-    assert found is not None, f"{text!r} holds nothing like {pattern}"
-    return found[1]
+    return matched(pattern, text, "a sentence of the case")[1]
+
+
+def _number(name: str, sentence: str) -> float:
+    """``weight_decay 5e-4``."""
+    return float(_match(rf"\b{name} ([\d.]+(?:e-?\d+)?)", sentence))
 
 
 PARTS: dict[str, Runner] = {

@@ -12,6 +12,7 @@ from sccan.classification.methods.tsf import PUBLISHED_NAMES, TSF
 from sccan.reference.cases import Case, Runner
 from sccan.reference.systems.family import (
     all_pictures,
+    check_network,
     last_stage,
     load_published,
     published_backbone,
@@ -24,6 +25,7 @@ from sccan.reference.systems.family import (
 def run_neck(case: Case) -> dict[str, Any]:
     """The filter alone."""
     config, prefix = case.config, "neck."
+    config.only(mode="eval", FFN="MLP")
     neck = SemanticFilter(config["feature_dim"], n_tokens=config["num_queries"], heads=config["num_heads"])
     published = {f"neck_tSF.{name}": value for name, value in case.weights().items()}
     state = {name.removeprefix(prefix): value for name, value in PUBLISHED_NAMES.ours(published).items()}
@@ -38,6 +40,7 @@ def run_neck(case: Case) -> dict[str, Any]:
 
 def run_model(case: Case) -> dict[str, Any]:
     """The full model in eval mode."""
+    case.config.only(mode="eval")
     model, episode = _model(case).eval(), published_episode(case)
     with torch.inference_mode():
         maps = model.backbone(all_pictures(episode))[model.stage]
@@ -46,17 +49,19 @@ def run_model(case: Case) -> dict[str, Any]:
 
 def run_train(case: Case) -> dict[str, Any]:
     """Outputs, losses, gradients and running statistics of one training step."""
+    case.config.only(mode="train")
     return run_patch_training(case, _model(case), PUBLISHED_NAMES)
 
 
 def _model(case: Case) -> TSF:
+    check_network(case, neck="tSF")
     config, backbone = case.config, published_backbone(case)
     model = TSF(
         backbone,
         n_base=config["num_classes"],
         n_tokens=config["num_queries"]["coarse"],
         heads=config["num_heads"],
-        dropout=config.get("dropout", 0.1),
+        dropout=0.0,
         scale=config["scale_cls"],
         tasks=task_settings(config),
         stage=last_stage(backbone),

@@ -12,6 +12,7 @@ from sccan.classification.methods.dmf import DMF
 from sccan.classification.parts.heads import ways_of
 from sccan.episodes.episode import Episode
 from sccan.reference.cases import Case
+from sccan.reference.stated import matched
 
 
 def published_episode(case: Case, *, plural: bool = False) -> Episode:
@@ -19,9 +20,15 @@ def published_episode(case: Case, *, plural: bool = False) -> Episode:
 
     Args:
         plural: whether the case calls its labels ``support_labels`` and ``query_labels``, not ``..._label``.
+
+    Raises InputError: the case states another number of ways, shots or queries.
     """
     word = "labels" if plural else "label"
     labels: Tensor = case.tensor(f"support_{word}")
+    ways, queries = ways_of(labels), case.tensor(f"query_{word}").shape[1]
+    shots = labels.shape[1] // ways
+    case.config.agree(way=ways, shot=shots, nKnovel=ways, nExemplars=shots, batch=len(labels))
+    case.config.agree(queries_per_class=queries // ways)
     return Episode(
         support_images=case.tensor("support"),
         support_labels=labels,
@@ -30,6 +37,13 @@ def published_episode(case: Case, *, plural: bool = False) -> Episode:
         classes=torch.arange(1, ways_of(labels) + 1, device=labels.device).expand(len(labels), -1),
         numbers=torch.arange(len(labels), device=labels.device),
     )
+
+
+def local_weight(case: Case) -> float:
+    """Of the local loss beside the global one, in training; as published where the case does not state it."""
+    if "loss" not in case.config:
+        return 0.5
+    return float(matched(r"^global \+ ([\d.e-]+) \* local$", case.config["loss"], "the loss")[1])
 
 
 def can_training(case: Case, model: CAN | DMF) -> dict[str, Any]:
