@@ -17,6 +17,7 @@ from sccan.errors import InputError, nearest
 from sccan.files.alone import alone_in
 from sccan.files.made import Made
 from sccan.files.photos import Photo, find_photos
+from sccan.files.reading import list_text
 from sccan.files.safe_names import safe_names
 from sccan.files.tally import Tally
 from sccan.files.writing import written_beside
@@ -110,7 +111,7 @@ def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None
     try:
         rows = [
             [without_apostrophe(cell.strip()) for cell in row]
-            for row in csv.reader(table.read_text("utf-8-sig").splitlines())
+            for row in csv.reader(list_text(table, "labels").splitlines())
             if row
         ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -70,6 +70,16 @@ def read_text(path: str | Path, what: str, bound: str = "TEXT_MB") -> str:
     return as_text(read_bytes(path, what, bound), f"{what} {path}")
 
 
+def list_text(path: Path, what: str) -> str:
+    """As `Path.read_text`, of a file that is one and of bearable size; for those who word what is missing themselves.
+
+    Raises InputError: it is a pipe, a device or a folder, or too large. OSError, UnicodeDecodeError: it cannot be read.
+    """
+    if path.exists():
+        check_size(f"{what} {path}", regular_file(path, what), "TEXT_MB")
+    return path.read_text(encoding="utf-8-sig")
+
+
 def as_text(content: bytes, source: str) -> str:
     """Bytes as UTF-8 text. Raises InputError: they are none, or a line is too long."""
     try:

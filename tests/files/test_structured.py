@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sccan.errors import InputError
 from sccan.files.plain_yaml import parse_yaml, read_yaml
 from sccan.files.structured import Count, Finite, Id, json_lines, parse_json, read_json
+from sccan.segmentation.data.sets.lists import read_class_names, read_list
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -219,3 +220,11 @@ def test_any_text_is_plain_data_or_one_line(text: str) -> None:
     except InputError as error:
         line = str(error)
     assert "\n" not in line
+
+
+def test_a_list_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "val.txt")
+    with pytest.raises(InputError, match=r"list .*val\.txt is a pipe; expected a file"):
+        read_list(tmp_path / "val.txt", tmp_path)
+    with pytest.raises(InputError, match="is a pipe"):
+        read_class_names(tmp_path / "val.txt")

@@ -27,6 +27,7 @@ from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, PICTURE_SUFFIXES
 from sccan.files.matching import PictureNames
 from sccan.files.parallel import in_parallel
 from sccan.files.plain import as_utf8, plain
+from sccan.files.reading import list_text
 from sccan.files.structured import parse_json
 from sccan.files.tally import Note, Tally
 from sccan.files.writing import write_json
@@ -184,7 +185,7 @@ def read_folds(path: Path, class_names: Sequence[str]) -> tuple[tuple[int, ...],
         class to train on.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in list_text(path, "folds").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"folds {path} cannot be read: {error}") from error
     numbers = {name: number for number, name in enumerate(class_names, start=1)}
@@ -356,7 +357,7 @@ def _class_file(root: Path, given: str) -> tuple[str, ...]:
 def _listed(path: Path, root: Path, everything: Sequence[tuple[str, str]]) -> Pairs:
     """The pairs whose pictures a list names: by name, by file, or as "image label"."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in list_text(path, "list").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
         raise InputError(f"list {path} {reason}; expected a text file with one picture per line") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sccan.episodes.index import ClassIndex, FoldLists
 from sccan.errors import InputError
+from sccan.files.reading import list_text
 from sccan.files.writing import write_text_atomically
 from sccan.segmentation.data.sets.lists import Pairs, below_root, read_repeated_list
 
@@ -178,7 +179,7 @@ def _pair_of(item: object, path: Path, root: Path) -> tuple[str, str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return list_text(path, "list")
     except (OSError, UnicodeDecodeError) as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
         raise InputError(f"list {path} {reason}; expected a published list file") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sccan.errors import InputError
 from sccan.files.kinds import PICTURE_SUFFIXES
+from sccan.files.reading import list_text
 from sccan.files.walking import walk
 
 IMAGE_FOLDER = "JPEGImages"
@@ -42,7 +43,7 @@ def read_repeated_list(path: Path, root: Path) -> Pairs:
     Raises InputError: the file is missing, empty, not text, or a line is no pair.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = list_text(path, "list").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
         raise InputError(f'list {path} {reason}; expected a text file with one "image label" pair per line') from error
@@ -76,7 +77,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises InputError: the file is missing, empty, names a class twice, or its numbers are not 1, 2, 3 ...
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in list_text(path, "class names").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"class names {path} cannot be read: {error}") from error
     names = []
