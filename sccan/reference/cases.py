@@ -337,7 +337,7 @@ def run_case(case: Case, runner: Runner) -> list[Line]:
 
     A runner may also return keys ``facts.NAME``: these must equal the recorded fact exactly. A recorded output that
     the runner does not return counts as wrong, and so does a case of which nothing was compared. Settings that the
-    runner did not read are told.
+    runner did not read, or does not compute as stated, are told.
 
     Raises InputError: the case states something that is not computed here.
     """
@@ -363,4 +363,5 @@ def run_case(case: Case, runner: Runner) -> list[Line]:
     left_out += [
         Line(f"config.{name}", True, 0.0, 0.0, "", "stated, and nothing reads it") for name in case.config.unread
     ]
+    left_out += [Line(f"config.{name}", True, 0.0, 0.0, "", doubt) for name, doubt in case.config.doubts.items()]
     return lines + left_out

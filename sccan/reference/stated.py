@@ -13,17 +13,19 @@ class Stated(dict[str, Any]):
 
     Whoever computes a case takes a setting by its name, and it then decides something; or says of it that only some
     values are computed here (`only`, `like`), that it must agree with the inputs (`agree`), or that it decides nothing
-    (`aside`). So a value that nobody thought of is refused or told, and never passes for another.
+    (`aside`). A value that nobody thought of is told beside the numbers, which decide whether the case is right.
 
     Attributes:
         source: what an error calls the case.
         read: names that were asked for.
+        doubts: name of a setting that is not computed as stated -> what is computed.
     """
 
     def __init__(self, values: dict[str, Any], source: str) -> None:
         super().__init__(values)
         self.source = source
         self.read: set[str] = set()
+        self.doubts: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Any:
         """Raises InputError: the case does not state it."""
@@ -37,33 +39,24 @@ class Stated(dict[str, Any]):
         return super().get(name, default)
 
     def only(self, **known: Any) -> None:
-        """Settings of which one value is computed here, or those of a tuple; they may be left out.
-
-        Raises InputError: one has another value.
-        """
+        """Settings of which one value is computed here, or those of a tuple; they may be left out."""
         for name, values in known.items():
             values = values if isinstance(values, tuple) else (values,)
             if name in self and self[name] not in values:
                 expected = " or ".join(map(repr, values))
-                raise InputError(f"{self.source} states {name} {self[name]!r}, but only {expected} is computed here")
+                self.doubts[name] = f"states {name} {self[name]!r}, but only {expected} is computed here"
 
     def like(self, **patterns: str) -> None:
-        """Settings that are sentences, in which a regular expression must be found; they may be left out.
-
-        Raises InputError: one reads otherwise.
-        """
+        """Settings that are sentences, in which a regular expression should be found; they may be left out."""
         for name, pattern in patterns.items():
-            if name in self:
-                matched(pattern, str(self[name]), f"{name} of {self.source}")
+            if name in self and re.search(pattern, str(self[name])) is None:
+                self.doubts[name] = f"{name} reads {self[name]!r}, in which nothing like {pattern} is found"
 
     def agree(self, **found: Any) -> None:
-        """Settings that the inputs or weights say again; they may be left out.
-
-        Raises InputError: one says something else.
-        """
+        """Settings that the inputs or weights say again; they may be left out."""
         for name, value in found.items():
             if name in self and self[name] != value:
-                raise InputError(f"{self.source} states {name} {self[name]!r}, but what it is given has {value!r}")
+                self.doubts[name] = f"states {name} {self[name]!r}, but what it is given has {value!r}"
 
     def aside(self, *names: str) -> None:
         """Settings that decide no number here."""

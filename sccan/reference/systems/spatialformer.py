@@ -117,7 +117,7 @@ def _unit(case: Case, prefix: str, temperature: float | None = None) -> SpatialF
         config["feature_dim"],
         heads=config["num_heads"],
         temperature=temperature,
-        transformer=TRANSFORMER[config["attention_mode"]],
+        transformer=TRANSFORMER.get(config["attention_mode"], False),
     )
     published = {f"{prefix}{name}": value for name, value in case.weights().items()}
     state = {name.removeprefix("semantic."): value for name, value in PUBLISHED_NAMES.ours(published).items()}
