@@ -25,8 +25,11 @@ class PlainText(io.TextIOWrapper):
 
 
 def use_plain_streams() -> None:
-    """Puts both standard streams behind `PlainText`; streams that are no files (of a test) stay."""
-    sys.stdout, sys.stderr = _plain(sys.stdout), _plain(sys.stderr)
+    """Puts both standard streams behind `PlainText`; streams that somebody put in their place stay."""
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _plain(sys.stdout)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _plain(sys.stderr)
 
 
 def _plain(stream: TextIO) -> TextIO:

@@ -32,8 +32,6 @@ def _resnet12(cfg: CfgNode) -> Backbone:
 
 def _resnet12_pooled(cfg: CfgNode) -> Backbone:
     node = cfg.BACKBONE.RESNET12_POOLED
-    if not 0 <= node.DROP_RATE < 1:
-        raise InputError(f"BACKBONE.RESNET12_POOLED.DROP_RATE is {node.DROP_RATE}, but must lie in [0, 1)")
     backbone = PooledResNet12(
         widths=node.WIDTHS,
         strides=node.STRIDES,

@@ -42,8 +42,6 @@ def tasnet_from(cfg: CfgNode, backbone: Backbone, n_base: int) -> TasNet:
     node = cfg.METHOD.TASNET
     require_choice("METHOD.TASNET.COMBINE", node.COMBINE, COMBINATIONS)
     require_choice("METHOD.TASNET.UNIT_FEATURES", node.UNIT_FEATURES, UNIT_FEATURES)
-    if node.STEPS < 1 or node.EVERY < 1:
-        raise InputError(f"METHOD.TASNET.STEPS and EVERY are {node.STEPS} and {node.EVERY}, but must be at least 1")
     in_training, in_evaluation = UNIT_FEATURES[node.UNIT_FEATURES]
     return TasNet(
         backbone,

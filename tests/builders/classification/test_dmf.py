@@ -48,7 +48,7 @@ def test_a_published_checkpoint_is_read_with_its_own_number_of_base_classes(root
         (("METHOD.DMF.FILTER_SIZE", "2"), "METHOD.DMF.FILTER_SIZE is 2, but filters have an odd side"),
         (("METHOD.DMF.SOLVER", "dopri99"), 'METHOD.DMF.SOLVER is .dopri99.: Invalid method "dopri99"'),
         (("METHOD.DMF.SOLVER", "dopri5", "METHOD.DMF.TOLERANCE", "0.0"), "METHOD.DMF.TOLERANCE is 0.0"),
-        (("BACKBONE.RESNET12_POOLED.DROP_RATE", "1.0"), "DROP_RATE is 1.0, but must lie in"),
+        (("BACKBONE.RESNET12_POOLED.DROP_RATE", "1.0"), r"DROP_RATE is 1\.0, expected from 0 to 0\.99"),
         (("BACKBONE.RESNET12_POOLED.BLOCK_SIZE", "4"), "BLOCK_SIZE is 4, but must lie between 1 and .* is 3x3"),
         (("PICTURE.JITTER", "-0.1"), "PICTURE.JITTER is -0.1"),
     ],

@@ -123,8 +123,8 @@ def test_a_file_of_names_translates_classes(root: Path, tmp_path: Path) -> None:
             "COMBINE is 'fuse', expected one of fusion, concatenation; did you mean 'fusion'",
         ),
         (("METHOD.TASNET.WORD_SIZE", "5"), "word vectors have 6 numbers, but the weights are for 5"),
-        (("METHOD.TASNET.STEPS", "0"), "STEPS and EVERY are 0 and 10"),
-        (("METHOD.TASNET.NAMES", "nowhere.txt"), "NAMES nowhere.txt cannot be read"),
+        (("METHOD.TASNET.STEPS", "0"), r"METHOD\.TASNET\.STEPS is 0, expected from 1"),
+        (("METHOD.TASNET.NAMES", "nowhere.txt"), "NAMES nowhere.txt does not exist"),
     ],
 )
 def test_unfit_settings_are_one_clear_line(root: Path, tmp_path: Path, more: tuple[str, str], line: str) -> None:

@@ -95,7 +95,7 @@ def test_what_is_missing_or_no_folder_of_words_is_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"holds other vectors than words.json says"):
         read_words(tmp_path / "words", ["fox"])
     (tmp_path / "words" / "words.json").write_text("[]")
-    with pytest.raises(InputError, match="no word vectors of the form sccan-words-1"):
+    with pytest.raises(InputError, match=r"words\.json: expected an object, found \[\]"):
         read_words(tmp_path / "words", ["fox"])
 
 
