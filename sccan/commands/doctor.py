@@ -10,7 +10,9 @@ from typing import Any
 
 from sccan.commands.entry import parser
 from sccan.errors import InputError
-from sccan.report.findings import Finding, findings_data, findings_text, has_errors
+from sccan.files.decoding import decode
+from sccan.files.tally import Tally
+from sccan.report.findings import Finding, findings_data, findings_text, has_errors, repeated
 from sccan.segmentation.data.doctor import Question, examine
 from sccan.segmentation.data.folder import FOLDER, open_dataset
 from sccan.segmentation.data.prepare.voc import TRAIN_LIST
@@ -121,9 +123,25 @@ def _examine_classification(cfg: Any) -> list[Finding]:
     """Whether the splits can be opened, and what they hold."""
     from sccan.builders.classification.data import data_source
     from sccan.classification.data.datasets import open_splits
+    from sccan.classification.data.splits.pictures import FilePictures
 
     try:
         splits = open_splits(data_source(cfg))
     except InputError as error:
         return [Finding("error", "data set", str(error), "see tools/prepare_classification.py --help")]
-    return [Finding("ok", "data set", f"splits {', '.join(splits)}")]
+    findings = [Finding("ok", "data set", f"splits {', '.join(splits)}")]
+    told = Tally(note for pictures in splits.values() for note in pictures.passed)
+    broken: list[str] = []
+    own = [pictures for pictures in splits.values() if isinstance(pictures, FilePictures) and pictures.turned]
+    for pictures in own:
+        for number, path in enumerate(pictures.paths):
+            try:
+                decoded = decode(pictures.encoded(number), f"picture {path}", whole=True)
+                told.extend((note, pictures.names[number]) for note in decoded.notes)
+            except InputError as error:
+                broken.append(str(error))
+    findings += [Finding("note", "pictures", line) for line in told.lines()]
+    if broken:
+        message, advice = "{n} pictures cannot be decoded", "copy these files again, or remove them"
+        findings.append(repeated("error", "pictures", message, advice, broken))
+    return findings

@@ -12,6 +12,7 @@ from sccan.engine.progress import Progress
 from sccan.errors import InputError
 from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
+from sccan.predict.foreseen import told_masks, told_memory
 from sccan.predict.quality import support_outcomes, told_weak, write_report
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
@@ -54,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     say(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
     segmenter.condition(supports)  # a bad example is told before any file is written
+    say(*told_masks(segmenter, supports), *told_memory(segmenter, photos, len(supports.class_names)))
     checked = support_outcomes(segmenter, supports) if args.report else []
     say(*told_weak(checked))
     folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ from sccan.episodes.episode import Episode
 from sccan.episodes.plan import EpisodePlan
 from sccan.episodes.ways import EpisodeShape, PicturePlan, WayPlan
 from sccan.errors import InputError, nearest
+from sccan.files.plain import one_line
+from sccan.files.tally import Tally
 from sccan.method import Method
 
 SELECTIONS = {
@@ -51,6 +54,8 @@ SELECTIONS = {
     "test": "accuracy on episodes of the test split (as published)",
 }
 """VALIDATE.SELECT_ON -> how the checkpoint is chosen, in words that go with every result."""
+
+logger = logging.getLogger(__name__)
 
 
 def is_classification(cfg: CfgNode) -> bool:
@@ -160,6 +165,9 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
         refuse_training(cfg)
     source = data_source(cfg)
     splits = open_splits(source)
+    if runtime.is_main:
+        for line in Tally(note for pictures in splits.values() for note in pictures.passed).lines():
+            logger.info("%s", one_line(line))
     pictures = require_split(splits, "train", source)
     if cfg.VALIDATE.SELECT_ON not in SELECTIONS:
         found = cfg.VALIDATE.SELECT_ON

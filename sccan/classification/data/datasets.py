@@ -150,6 +150,8 @@ def open_splits(source: Source, *, direct: bool = True) -> dict[str, Pictures]:
             f"tools/prepare_classification.py --source {source.root} --to FOLDER and set DATA.ROOT to that folder"
         )
     splits = form.read(source)
+    for pictures in splits.values():
+        pictures.turned = not source.list_name
     check_overlap(splits)
     if source.list_name:
         check_class_list(splits, _list_of(source))

@@ -13,11 +13,14 @@ from typing import Any
 import msgspec
 
 from sccan.classification.data.splits.class_lists import class_list
-from sccan.classification.data.splits.pictures import SPLITS, SUFFIXES, FilePictures, Pictures
+from sccan.classification.data.splits.pictures import SPLITS, FilePictures, Pictures
 from sccan.errors import InputError
 from sccan.files.inside import inside
+from sccan.files.kinds import PICTURE_SUFFIXES
 from sccan.files.reading import csv_rows, read_lines
 from sccan.files.structured import Count, Name, as_kind, read_json, shown
+from sccan.files.tally import Tally
+from sccan.files.walking import walk
 
 Splits = dict[str, Pictures]
 
@@ -46,10 +49,13 @@ def read_class_folder(folder: Path) -> FilePictures:
 
     Raises InputError: there is no sub-folder, or one has no pictures (each is told by name).
     """
-    classes = sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    top = walk(folder, deep=False)
+    classes = [one.name for one in top.folders]
     if not classes:
         raise InputError(f"{folder} has no sub-folders; expected one per class, with its pictures inside")
-    return _from_folders([folder / name for name in classes], classes, str(folder))
+    pictures = _from_folders([folder / name for name in classes], classes, str(folder))
+    pictures.passed.extend(top.passed)
+    return pictures
 
 
 def read_csv_lists(root: Path, imagenet: Path | None = None) -> Splits:
@@ -172,15 +178,22 @@ class _ImageFinder:
 def _from_folders(folders: Sequence[Path], names: Sequence[str], title: str) -> FilePictures:
     paths: list[Path] = []
     labels: list[int] = []
+    passed = Tally()
     for label, folder in enumerate(folders):
         if not folder.is_dir():
             raise InputError(f"{title}: there is no folder {folder} for class {names[label]!r}; check the data root")
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        walked = walk(folder, deep=False)
+        files = walked.pictures
+        passed.extend((what, f"{folder.name}/{name}") for what, name in walked.others())
         if not files:
-            raise InputError(f"class folder {folder} holds no picture; expected files ending in {', '.join(SUFFIXES)}")
+            raise InputError(
+                f"class folder {folder} holds no picture; expected files ending in {', '.join(PICTURE_SUFFIXES)}"
+            )
         paths += files
         labels += [label] * len(files)
-    return FilePictures(paths, labels, names, title=title)
+    pictures = FilePictures(paths, labels, names, title=title)
+    pictures.passed.extend(passed)
+    return pictures
 
 
 class _ClassRoots(msgspec.Struct):

@@ -13,20 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.ways import ClassPictures
 from sccan.errors import InputError
+from sccan.files.decoding import decode, upright_of
+from sccan.files.heads import BROKEN, opened, reason
+from sccan.files.kinds import PICTURE_SUFFIXES
 from sccan.files.reading import read_bytes
+from sccan.files.tally import Tally
 
 SPLITS = ("train", "val", "test")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-"""Of picture files, in any case."""
-
-SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for files that are truncated, malformed or of an absurd size."""
 
 
 class Pictures(ABC):
@@ -37,7 +34,13 @@ class Pictures(ABC):
         class_names: by label.
         named: whether the classes' names are their own, or only made up from numbers.
         title: what the split is called in messages.
+        turned: whether pictures are turned upright where their camera noted how it was held; those of a published list
+        are
+            read as the published readers do.
+        passed: what was passed over in the folders of pictures.
     """
+
+    turned = True
 
     def __init__(
         self,
@@ -56,13 +59,14 @@ class Pictures(ABC):
         """
         self.labels = _checked(np.asarray(labels), len(class_names), title)
         self.class_names, self.title, self.named = tuple(class_names), title, named
+        self.passed = Tally()
         self._given_names = None if names is None else tuple(names)
         if names is not None and (len(names) != len(self.labels) or len(set(names)) < len(names)):
             raise InputError(
                 f"{title}: {len(set(names))} different names for {len(self.labels)} pictures; make it again"
             )
         if len(self.labels) == 0:
-            raise InputError(f"{title} holds no picture; expected files ending in {', '.join(SUFFIXES)}")
+            raise InputError(f"{title} holds no picture; expected files ending in {', '.join(PICTURE_SUFFIXES)}")
         empty = np.flatnonzero(np.asarray(self.counts) == 0)
         if len(empty):
             raise InputError(f"{title} holds no picture of class {self.class_names[empty[0]]!r}; add some or remove it")
@@ -190,7 +194,7 @@ class EncodedPictures(Pictures):
         self.content, self.offsets = content, offsets
 
     def read(self, number: int) -> np.ndarray:
-        return decode_picture(self.encoded(number), f"picture {number} of {self.title}")
+        return decode_picture(self.encoded(number), f"picture {number} of {self.title}", turned=self.turned)
 
     def encoded(self, number: int) -> bytes:
         return self.content[self.offsets[number] : self.offsets[number + 1]].tobytes()
@@ -220,7 +224,7 @@ class FilePictures(Pictures):
         self.paths = tuple(paths)
 
     def read(self, number: int) -> np.ndarray:
-        return decode_picture(self.encoded(number), f"picture {self.paths[number]}")
+        return decode_picture(self.encoded(number), f"picture {self.paths[number]}", turned=self.turned)
 
     def encoded(self, number: int) -> bytes:
         return read_bytes(self.paths[number], "picture")
@@ -237,34 +241,25 @@ def _checked(labels: np.ndarray, n_classes: int, title: str) -> np.ndarray:
     return labels.astype(np.int64, copy=False)
 
 
-def decode_picture(data: bytes, title: str) -> np.ndarray:
+def decode_picture(data: bytes, title: str, *, turned: bool = True) -> np.ndarray:
     """An encoded picture as RGB, uint8 [h, w, 3].
 
-    Grey, palette and CMYK pictures are converted and transparency is dropped, as by the published readers; pictures of
-    16 bits keep their upper 8 (Pillow's own conversion would cut everything above 255).
+
+    Grey, palette and CMYK pictures are converted and transparency is dropped, as by the published readers; deeper
+    samples become 8 bits as everywhere (`sccan.files.depth`).
+
+    Args:
+        turned: turn it upright where its camera noted how it was held; published readers do not.
 
     Raises InputError: it is no picture, is cut short, or has values that are no colours.
     """
+    stream = io.BytesIO(data)
+    picture, head = opened(stream, title, verb="decoded")
+    if head.is_deep:
+        return decode(data, title).pixels
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.load()
-            mode = picture.mode
-            if mode in SIXTEEN_BIT:
-                return _upper_bits(np.asarray(picture), title)
-            if mode == "F":
-                raise InputError(f"{title} holds fractions (mode F), which are no colours; convert it to 8 bits")
-            return np.asarray(picture.convert("RGB"))
-    except UnidentifiedImageError as error:
-        what = "is empty" if not data else "is no picture of a known format"
-        raise InputError(f"{title} {what}; replace or remove it") from error
-    except InputError:
-        raise
+        picture.load()
+        pixels = np.asarray(picture.convert("RGB"))
     except BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{title} cannot be decoded: {reason}; replace or remove it") from error
-
-
-def _upper_bits(values: np.ndarray, title: str) -> np.ndarray:
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise InputError(f"{title} holds values of more than 16 bits; convert it to 8 bits")
-    return np.repeat((values.astype(np.uint16) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        raise InputError(f"{title} cannot be decoded: {reason(error)}; replace the file") from error
+    return upright_of(pixels, head) if turned else pixels

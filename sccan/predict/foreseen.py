@@ -1,0 +1,66 @@
+"""What can be said before any picture is segmented: examples that show too little or too much, and memory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from sccan.errors import InputError
+from sccan.files.heads import head_of
+from sccan.files.photos import AHEAD, Photo
+from sccan.files.tally import Tally
+from sccan.predict.segmenter import Segmenter
+from sccan.predict.supports import Supports
+from sccan.segmentation.finding.segmenting import MAPS_KEPT
+
+ALL_OVER = 0.98
+"""Share of a picture from which on it is called marked all over."""
+MUCH = 1 << 30
+"""Bytes from which on their need is told."""
+
+
+def told_masks(segmenter: Segmenter, supports: Supports) -> list[str]:
+    """A line for masks that are smaller than the network sees, and for those that leave no background.
+
+    Raises InputError: the supports are unfit for segmentation.
+    """
+    shots, task, told = supports.shots(), segmenter.task, Tally()
+    features = task.encode([shots[0].image], support=True)
+    cell = min(
+        features.image_size[0] * features.image_size[1] / (one.shape[-2] * one.shape[-1])
+        for one in features.maps.values()
+    )
+    for shot in shots:
+        counts = np.bincount(shot.label.reshape(-1), minlength=256)
+        small = np.bincount(task.transform.label(shot.label).reshape(-1), minlength=256)
+        for number, name in enumerate(supports.class_names, 1):
+            if counts[number] >= ALL_OVER * (shot.label.size - counts[255]):
+                told.add("marked all over, so that it shows no background", f"{shot.name} ({name})")
+            elif counts[number] and small[number] < cell:
+                told.add(
+                    "smaller than the network sees (a cell of its features); raise --size, or cut the picture",
+                    f"{shot.name} ({name})",
+                )
+    return told.lines()
+
+
+def told_memory(segmenter: Segmenter, photos: Sequence[Photo], n_classes: int) -> list[str]:
+    """A line where pictures are so large, or classes so many, that the memory may not do."""
+    largest, name = 0, ""
+    for photo in photos:
+        with contextlib.suppress(InputError):  # told when it is read
+            height, width = head_of(photo.path, "image").size if photo.path else (0, 0)
+            if height * width > largest:
+                largest, name = height * width, photo.name
+    maps = 4 * largest * n_classes
+    kept = maps if maps <= MAPS_KEPT else 4 * largest
+    needed = 3 * largest * (segmenter.together + AHEAD) + 4 * kept + 12 * largest
+    if needed < MUCH:
+        return []
+    how = "" if maps <= MAPS_KEPT else f"; the maps of {n_classes} classes are made one after the other"
+    return [
+        f"about {needed / 1e9:.1f} GB of memory for pictures as large as {name} ({largest / 1e6:.0f} megapixels){how}; "
+        "a smaller --batch needs less"
+    ]
