@@ -26,10 +26,10 @@ class PlainText(io.TextIOWrapper):
 
 def use_plain_streams() -> None:
     """Puts both standard streams behind `PlainText`; streams that somebody put in their place stay."""
-    if sys.stdout is sys.__stdout__:
-        sys.stdout = _plain(sys.stdout)
-    if sys.stderr is sys.__stderr__:
-        sys.stderr = _plain(sys.stderr)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, _plain(stream))
 
 
 def _plain(stream: TextIO) -> TextIO:
