@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.torch
+import timm
+import torch
 
+import sccan
 from sccan.builders.ready import DEFAULT, READY
 from sccan.commands import models
 from sccan.commands.main import main as sccan_main
+from sccan.errors import InputError
 from tests.files.loopback import CONTENT, Server
 
 NAME = "insid3-dinov2-small"
@@ -83,6 +89,26 @@ def test_a_licence_is_shown_first_and_agreed_to_once(hub: Server, refusal) -> No
 )
 def test_what_is_not_there_is_one_line(hub: Server, refusal, argv: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
     assert message in refusal(models.main, argv)
+
+
+def test_a_ready_model_segments_once_its_weights_are_fetched(hub: Server) -> None:
+    """INSID3 on DINOv2-small with weights drawn here: fetched over loopback, loaded, asked for a mask."""
+    assert WEIGHTS
+    with pytest.raises(InputError, match=f"are not on this machine; fetch them with sccan models --fetch {WEIGHTS}"):
+        sccan.load(NAME)
+    torch.manual_seed(0)
+    content = safetensors.torch.save(timm.create_model("vit_small_patch14_dinov2", num_classes=0).state_dict())
+    hub.files[f"/{WEIGHTS.name}/resolve/main/model.safetensors"] = content
+    hub.sha256 = hashlib.sha256(content).hexdigest()
+    assert models.main(["--fetch", NAME]) == 0
+    segmenter = sccan.load(NAME, device="cpu", size=224)
+    image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    mask = np.zeros((90, 120), bool)
+    mask[20:60, 30:80] = True
+    found = segmenter(sccan.Supports().add(image, mask, "thing"), image)
+    assert found.labels.shape == (90, 120)
+    with pytest.raises(InputError, match="cuts pictures into patches of 14 pixels; .* 224"):
+        sccan.load(NAME, device="cpu", size=225)
 
 
 def test_a_hub_that_does_not_answer_is_one_line(hub: Server, monkeypatch: pytest.MonkeyPatch, refusal) -> None:  # type: ignore[no-untyped-def]
