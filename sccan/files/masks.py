@@ -22,8 +22,12 @@ from sccan.files.tally import Tally
 IGNORE = 255
 LEVELS = 32
 """Larger values, and more of them, are shades of smoothed edges and no class numbers, unless they have names."""
-FEW, SHARE = 1, 0.001
+FEW, SHARE = 3, 0.001
 """Pixels, and share of all that are marked, up to which a value is a stray."""
+SMALL = 100
+"""Marked pixels below which nothing is a stray."""
+TRIMAP = 0.1
+"""Share of a shade's pixels from which on 255 beside it is the object, and the shade what nobody is sure of."""
 SHADES = 0.05
 """Share of shades beside class numbers, up to which they are strays."""
 
@@ -46,11 +50,10 @@ class Mask:
     def numbers(self) -> list[int]:
         """The values besides 0 and 255 that are no strays."""
         marked = int(self.counts[1:].sum())
-        there = [
-            value
-            for value in range(1, IGNORE)
-            if self.counts[value] > (max(FEW, SHARE * marked) if marked > FEW else 0)
-        ]
+        few = max(FEW, SHARE * marked) if marked >= SMALL else 0
+        there = [value for value in range(1, IGNORE) if self.counts[value] > few]
+        if not there and self.counts[IGNORE] <= TRIMAP * self.counts[1:IGNORE].sum():
+            there = [value for value in range(1, IGNORE) if self.counts[value]]  # many shades, few pixels of each
         low = [value for value in there if value <= LEVELS]
         shades = sum(int(self.counts[value]) for value in there if value > LEVELS)
         return low if low and shades <= SHADES * marked else there
@@ -59,7 +62,8 @@ class Mask:
     def is_plain(self) -> bool:
         """Whether it shows one object, whatever its value: it is no map of class numbers."""
         numbers, bright = self.numbers, int(self.counts[IGNORE])
-        if bright and (bright > self.counts[1:IGNORE].sum() or min(numbers, default=IGNORE) > LEVELS):
+        others = int(self.counts[1:IGNORE].sum())
+        if bright > others or (bright > TRIMAP * others and min(numbers, default=IGNORE) > LEVELS):
             return True
         return self.bright is not None and not set(numbers) <= set(range(1, LEVELS + 1)) and len(numbers) <= 2
 
@@ -71,7 +75,7 @@ class Mask:
         label = (self.values == value).astype(np.uint8)
         others = [stray for stray in np.flatnonzero(self.counts).tolist() if stray not in (0, value)]
         label[np.isin(self.values, others)] = IGNORE
-        return label, [stray for stray in others if stray != IGNORE]
+        return label, others
 
 
 def read_mask(path: Path) -> Mask:
@@ -158,9 +162,9 @@ def _single(masks: Mapping[str, Mask], told: Tally) -> dict[str, np.ndarray]:
     labels = {}
     for file, mask in masks.items():
         labels[file], strays = mask.object()
-        told.extend((f"ignored where the mask is {stray}, beside the object", file) for stray in strays)
-        if not strays and IGNORE in labels[file]:
-            told.add("ignored where the mask is 255, beside class numbers", file)
+        for stray in strays:
+            beside = "class numbers" if stray == IGNORE else "the object"
+            told.add(f"ignored where the mask is {stray}, beside {beside}", file)
     return labels
 
 

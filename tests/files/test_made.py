@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sccan.errors import InputError
@@ -97,6 +97,7 @@ def test_names_become_names_of_files(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=300), max_size=12))
 def test_any_names_become_different_files_of_one_folder(names: list[str]) -> None:
     found = safe_names(names)
