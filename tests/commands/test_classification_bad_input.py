@@ -113,7 +113,7 @@ def _nothing(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (_broken, "elk/2 .*is no picture of a known format; replace or remove it"),
+        (_broken, "elk/2 .*is no picture of a known format; replace the file"),
         (_cut_short, "hen/9 .*cannot be decoded"),
         (_overlapping, "class 'bee' is in both the train and the test split"),
         (_empty_class, "class folder .*yak holds no picture"),
@@ -169,7 +169,7 @@ def test_grey_palette_cmyk_and_16_bit_pictures_are_converted(tmp_path: Path) -> 
         (_folders, ("PICTURE.CROP", "resized", "DATA.ON_DEVICE", "True"), "different sizes, but"),
         (_folders, ("PICTURE.CROP", "resize"), "did you mean 'resized'"),
         (_overlapping, (), "class 'bee' is in both"),
-        (_broken, (), "elk.2.png is no picture of a known format"),
+        (_broken, (), "elk.2.png cannot be decoded: it is no picture of a known format"),
         (_code, (), "have to be converted once; run python tools/prepare_classification.py"),
         (_nothing, (), "has none of the known forms"),
     ],
