@@ -21,7 +21,8 @@ OWN = ""
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": (
         ("commands",),
-        ("benchmark", "page"),
+        ("benchmark",),
+        ("page",),
         ("reference", "predict"),
         ("builders",),
         ("segmentation", "engine", "classification"),

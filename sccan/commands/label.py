@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import parser
+from sccan.commands.own_pictures import add_model_option
 from sccan.errors import InputError
 from sccan.page.fitting import Fitter
 from sccan.page.places import find_gallery
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     command = parser("Mark one picture in the browser, find it in the folder, correct, learn again, export.", EXAMPLE)
     command.add_argument("folder", type=Path, metavar="FOLDER", help="your pictures; masks are kept in FOLDER/.sccan")
-    command.add_argument("--model", default="", metavar="M", help="run folder, .safetensors, or published .pth file")
+    add_model_option(command, "segment")
     command.add_argument("--classes", default="", metavar="A,B", help="names of the classes, to begin with")
     command.add_argument("--port", type=int, default=0, metavar="P", help="of the address (default: a free one)")
     command.add_argument("--no-browser", action="store_true", help="only print the address")

@@ -18,11 +18,15 @@ const open = (key) => {
   document.body.classList.remove("browsing");
   return picture.open(key);
 };
-const gallery = new Gallery(open);
+const gallery = new Gallery((key) => {
+  open(key);
+  toPicture();
+});
 const classes = new Classes();
 const quality = new Quality(open);
 const exporting = new Exports();
 const tools = new Tools(stage, {
+  ready: () => picture.isReady,
   value() {
     if (model.active) return model.active;
     classes.ask(0);
@@ -98,6 +102,15 @@ const actions = {
 for (const [name, act] of Object.entries(actions)) find(name).addEventListener("click", act);
 for (const button of document.querySelectorAll("[data-tool-name]")) {
   button.addEventListener("click", () => choose(button.dataset.toolName));
+}
+
+// A click leaves the keys to the picture: Enter accepts, and does not press the same button again.
+for (const part of document.querySelectorAll(".bar, [role=toolbar]")) {
+  part.addEventListener("click", (event) => event.detail && event.target.closest("button") && toPicture());
+}
+
+function toPicture() {
+  find("#canvas").focus({ preventScroll: true });
 }
 
 function toggleLayer() {
@@ -214,7 +227,7 @@ new Keys([
   ["Picture", "J PageDown", "The next picture", () => go(gallery.neighbour(1))],
   ["Folder", "F", "Find in all; learn again", search],
   ["Folder", "G", "To the list of pictures", focusGallery],
-  ["Folder", "D", "To the picture itself", () => find("#canvas").focus()],
+  ["Folder", "D", "To the picture itself", toPicture],
   ["Folder", "Q", "Quality", () => quality.toggle()],
   ["Folder", "X", "Export", () => exporting.ask()],
   ["View", "+ -", "Larger, smaller (also the wheel)", () => {}],

@@ -19,6 +19,7 @@ export class Picture {
     this.version = 0;
     this.by = "nobody";
     this.wasMarked = false;
+    this.isReady = false;
     this.acting = false;
     this.before = null; // labels at the beginning of a stroke
     this.loading = 0;
@@ -44,6 +45,7 @@ export class Picture {
     const turn = ++this.loading;
     model.open = this.key = key;
     this.before = null;
+    this.setReady(false);
     history.replaceState(null, "", `#${key}`);
     emit("open");
     await this.saver.flush();
@@ -59,6 +61,7 @@ export class Picture {
       this.wasMarked = isMarked(about);
       this.stage.show(bitmap, new Labels(found.width, found.height, found.values));
       this.saved(key, "none");
+      this.setReady(true);
       emit("opened");
     } catch (error) {
       if (turn !== this.loading) return;
@@ -68,10 +71,16 @@ export class Picture {
     }
   }
 
+  /** Until a picture is there, what is on the stage is the one before it: nothing is drawn or said then. */
+  setReady(isReady) {
+    this.isReady = isReady;
+    this.stage.canvas.dataset.ready = String(isReady);
+  }
+
   /** The labels anew, where nothing of ours is unsaved. */
   async reload() {
     const { key, loading } = this;
-    if (!this.labels || this.saver.isUnsaved(key) || this.before) return;
+    if (!this.isReady || this.saver.isUnsaved(key) || this.before) return;
     const found = await trying(() => pixels("GET", `/api/pictures/${key}/labels`));
     if (!found || loading !== this.loading || this.saver.isUnsaved(key) || this.before) return;
     if (found.width !== this.labels.width || found.height !== this.labels.height) {
@@ -117,7 +126,7 @@ export class Picture {
   }
 
   undo() {
-    if (!this.labels || this.before) return;
+    if (!this.isReady || this.before) return;
     const rect = this.history.undo(this.key, this.labels);
     if (!rect) return;
     this.redrawn(rect);
@@ -125,7 +134,7 @@ export class Picture {
   }
 
   redo() {
-    if (!this.labels || this.before) return;
+    if (!this.isReady || this.before) return;
     const rect = this.history.redo(this.key, this.labels);
     if (rect) this.redrawn(rect);
   }
@@ -176,9 +185,9 @@ export class Picture {
   /** Whether it was done. */
   async act(what) {
     const { key } = this;
-    if (!this.labels) return false;
+    if (!this.isReady) return false;
     await this.settle();
-    if (this.saver.isUnsaved(key)) return false; // the server is away; the saver has said so
+    if (this.key !== key || this.saver.isUnsaved(key)) return false; // the server is away; the saver has said so
     this.acting = true;
     try {
       const row = await call("POST", `/api/pictures/${key}/${what}`, { base: this.version });

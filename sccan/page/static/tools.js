@@ -8,7 +8,7 @@ const RING = ["rgba(0,0,0,.75)", "#fff"];
 
 export class Tools {
   /**
-   * @param {object} work asked for and told: value(), begin(), changed(rect), end(rect), box(rect, value), message(text)
+   * @param {object} work asked for and told: ready(), value(), begin(), changed(rect), end(rect), box(rect, value), message(text)
    */
   constructor(stage, work) {
     this.stage = stage;
@@ -153,6 +153,7 @@ export class Tools {
 
   press(at, radius, erases) {
     if (!this.stage.labels) return;
+    if (!this.work.ready()) return;
     const value = this.name === "eraser" || erases ? 0 : this.work.value();
     if (value === null) return;
     if (this.name === "brush" || this.name === "eraser") this.beginStroke(at, radius, value);

@@ -1,0 +1,124 @@
+"""How long a person waits on the page: the first mask of the open picture, all of them, all after a correction; memory.
+
+    python -m sccan.benchmark.page --pictures 200
+    python -m sccan.benchmark.page --pictures 5000 --side 320
+
+The folder is generated (spots on leaves), the first picture's true spots are its mark, and the page's own finder is
+asked as the server asks it. Times are by the wall; with --processor, seconds of this process's threads, for machines
+that are shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from sccan.benchmark.timing import peak_bytes, reset_peak
+from sccan.builders.released.trained import load_trained
+from sccan.files.writing import write_bytes_atomically
+from sccan.page.finder import Finder
+from sccan.page.places import find_gallery
+from sccan.page.serving import claimed
+from sccan.page.store import Store
+from sccan.predict.segmenter import Segmenter
+from sccan.segmentation.data.shapes.leaves import draw_leaf
+
+CORRECTED = 5
+"""Pictures that are accepted with their true mask before the second search."""
+
+
+def write_folder(folder: Path, count: int, side: int) -> list[np.ndarray]:
+    """Pictures of leaves, 4 : 3, JPEG; gives the true masks of the first `1 + CORRECTED`."""
+    size = side, side * 3 // 4
+    masks = []
+    for number in range(count):
+        image, spots = draw_leaf(np.random.default_rng([7, number]))
+        large = cv2.resize(image[..., ::-1], size, interpolation=cv2.INTER_CUBIC)
+        write_bytes_atomically(folder / f"leaf_{number:05}.jpg", cv2.imencode(".jpg", large)[1].tobytes())
+        if number <= CORRECTED:
+            masks.append(cv2.resize(spots.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
+    return masks
+
+
+class Waiting:
+    """A finder that is watched: when it told what."""
+
+    def __init__(self, store: Store, segmenter: Segmenter, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.found: dict[str, float] = {}
+        self.finder = Finder(store, segmenter, self._told)
+        self.finder.start()
+
+    def search(self, key: str, count: int) -> tuple[float, float]:
+        """Seconds until a picture was found, and until `count` were."""
+        self.found.clear()
+        self.finder.look_at(key)
+        start = self.clock()
+        self.finder.find()
+        while len(self.found) < count:
+            time.sleep(0.005)
+        return self.found[key] - start, max(self.found.values()) - start
+
+    def _told(self, kind: str, content: dict[str, Any]) -> None:
+        if kind == "found":
+            self.found[content["key"]] = self.clock()
+
+
+def measure(
+    folder: Path, masks: Sequence[np.ndarray], segmenter: Segmenter, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Seconds that a person waits in a new folder, and the peak of memory in MiB."""
+    reset_peak(torch.device("cpu"))
+    with claimed(folder):
+        store = Store(find_gallery(folder))
+        number = store.classes.add("spot").number
+        keys = list(store.gallery.photos)
+        store.put(keys[0], masks[0] * number, "drawn", base=0)
+        waiting = Waiting(store, segmenter, clock)
+        try:
+            first, every = waiting.search(keys[CORRECTED + 1], len(keys) - 1)
+            for key, mask in list(zip(keys, masks, strict=False))[1:]:
+                store.put(key, mask * number, "accepted", base=0)
+            again, every_again = waiting.search(keys[CORRECTED + 2], len(keys) - 1 - CORRECTED)
+        finally:
+            waiting.finder.stop()
+            store.close()
+    return {
+        "first mask, nothing known before": first,
+        "all masks, nothing known before": every,
+        "first mask after a correction": again,
+        "all masks after a correction": every_again,
+        "peak memory, MiB": peak_bytes(torch.device("cpu")) / 2**20,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints a line per number."""
+    command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.add_argument("--pictures", type=int, default=200)
+    command.add_argument("--side", type=int, default=640, help="width of a picture in pixels (default: 640)")
+    command.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
+    command.add_argument("--processor", action="store_true", help="seconds of the processor instead of the wall")
+    command.add_argument("--model", default="segment", metavar="M", help="as sccan label takes it")
+    args = command.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    segmenter = Segmenter(load_trained(args.model), device="cpu")
+    with TemporaryDirectory() as place:
+        masks = write_folder(Path(place), args.pictures, args.side)
+        found = measure(Path(place), masks, segmenter, time.process_time if args.processor else time.perf_counter)
+    for what, value in found.items():
+        print(f"{what:<36}{value:9.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

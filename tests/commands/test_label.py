@@ -1,0 +1,85 @@
+"""`sccan label`: what it refuses, each in one line, before anything is written."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sccan.commands import label
+from sccan.page.serving import FIRST_PORT, claimed
+from sccan.predict.segment_folder import JOURNAL
+from tests.predict.made_up import classifier_file, save, segmenter_file
+
+Refusal = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return segmenter_file(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    save(tmp_path / "photos" / "a.png", np.zeros((20, 30, 3), np.uint8))
+    return tmp_path / "photos"
+
+
+def test_folders_that_cannot_be_worked_on(refusal: Refusal, tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "there is no folder" in refusal(label.main, [str(tmp_path / "nowhere")])
+    assert "no picture" in refusal(label.main, [str(tmp_path / "empty")])
+    assert not (tmp_path / "empty" / ".sccan").exists()
+    (photos / JOURNAL).write_text("{}\n")
+    assert "holds results of sccan segment" in refusal(label.main, [str(photos)])
+    assert not (photos / ".sccan").exists()
+
+
+def test_a_folder_that_cannot_be_written(refusal: Refusal, photos: Path) -> None:
+    (photos / ".sccan").write_text("a file in the way")
+    assert "cannot write into" in refusal(label.main, [str(photos)])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write(refusal: Refusal, photos: Path) -> None:
+    photos.chmod(0o500)
+    try:
+        assert "make it writable" in refusal(label.main, [str(photos)])
+    finally:
+        photos.chmod(0o700)
+
+
+def test_a_store_that_is_a_link(refusal: Refusal, tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (photos / ".sccan").symlink_to(tmp_path / "elsewhere")
+    assert "is a link, which may lead anywhere" in refusal(label.main, [str(photos)])
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_ports(refusal: Refusal, photos: Path) -> None:
+    assert "there is no port 70000" in refusal(label.main, [str(photos), "--port", "70000"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"port {port} cannot be used" in refusal(label.main, [str(photos), "--port", port])
+
+
+def test_a_second_server_is_told_the_address_of_the_first(refusal: Refusal, photos: Path) -> None:
+    with claimed(photos) as claim, claim.bind(0):
+        assert claim.port >= FIRST_PORT
+        line = refusal(label.main, [str(photos)])
+        assert f"is open already at {claim.address}" in line
+    assert (photos / ".sccan" / "server.json").stat().st_mode & 0o077 == 0, "the token is its owner's alone"
+    with claimed(photos) as again:
+        assert again.address == claim.address, "an open window finds its server again"
+        again.bind(0).close()
+        assert again.address == claim.address
+
+
+def test_models_classes_and_pairs(refusal: Refusal, model: Path, photos: Path, tmp_path: Path) -> None:
+    assert "makes no masks" in refusal(label.main, [str(photos), "--model", str(classifier_file(tmp_path))])
+    assert "too long" in refusal(label.main, [str(photos), "--model", str(model), "--classes", "x" * 99])
+    pytest.importorskip("onnxruntime")
+    nothing = str(tmp_path / "nothing.onnx")
+    assert "there is no file" in refusal(label.main, [str(photos), "--model", str(model), "--sam", nothing, nothing])
