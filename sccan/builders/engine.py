@@ -22,6 +22,7 @@ from sccan.engine.optimizers import Optimizers, OptimizerSettings
 from sccan.engine.run import Run, open_run
 from sccan.engine.train_settings import TrainSettings
 from sccan.method import Method
+from sccan.settings import defaults, optimiser_group
 
 MAY_DIFFER = (
     "DEVICE",
@@ -134,10 +135,20 @@ def open_training_run(cfg: CfgNode, runtime: Runtime, model: nn.Module, *, resum
         config_text=dump(cfg),
         settings=flat,
         may_differ=(*MAY_DIFFER, *(name for name in flat if name.startswith("TEST."))),
+        may_be_new=at_default(cfg),
         resume=resume,
         overwrite=overwrite,
         bytes_needed=needed,
     )
+
+
+def at_default(cfg: CfgNode) -> set[str]:
+    """Names of the settings that are as they are where nobody says anything: a run without them had them so."""
+    usual = defaults()
+    for group in cfg.OPTIM:
+        usual.OPTIM[group] = optimiser_group()
+    known = flatten(usual)
+    return {name for name, value in flatten(cfg).items() if name in known and value == known[name]}
 
 
 def evaluator(cfg: CfgNode, runtime: Runtime, **options: Any) -> Callable[..., Tensor]:

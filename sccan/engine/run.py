@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,7 @@ def open_run(
     config_text: str,
     settings: Mapping[str, Any],
     may_differ: Collection[str] = (),
+    may_be_new: Collection[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     bytes_needed: int = 0,
@@ -163,6 +165,7 @@ def open_run(
         config_text: the merged settings as a file that the commands read.
         settings: the same, flattened.
         may_differ: names of settings that a resumed run may have otherwise (device, number of workers ...).
+        may_be_new: names of settings that a resumed run may lack, since an earlier version knew none of that name.
         resume: continue the run that is there.
         overwrite: remove the run that is there.
         bytes_needed: what the run will write at most.
@@ -177,7 +180,7 @@ def open_run(
     if runtime.is_main:
         try:
             _check_disk(folder, bytes_needed, free)
-            lock = _take(folder, plain, may_differ, resume, overwrite)
+            lock = _take(folder, _Wanted(plain, may_differ, may_be_new), resume, overwrite)
             _record(folder, plain, config_text, describe_environment(runtime.device), resume)
         except (InputError, OSError) as error:
             problem = told(error) if isinstance(error, OSError) else str(error)
@@ -201,15 +204,22 @@ def _check_disk(folder: Path, needed: int, free: FreeBytes) -> None:
         )
 
 
-def _take(
-    folder: Path, settings: Mapping[str, Any], may_differ: Collection[str], resume: bool, overwrite: bool
-) -> FolderLock:
+@dataclass(frozen=True)
+class _Wanted:
+    """The settings of a run, and by name which of them one that is resumed may have otherwise, or may lack."""
+
+    settings: Mapping[str, Any]
+    may_differ: Collection[str]
+    may_be_new: Collection[str]
+
+
+def _take(folder: Path, wanted: _Wanted, resume: bool, overwrite: bool) -> FolderLock:
     """The lock of the folder, once it is certain that this run may use it."""
     if not folder.is_dir():
-        _check_content(folder, settings, may_differ, resume, overwrite)  # before anything is made
+        _check_content(folder, wanted, resume, overwrite)  # before anything is made
     lock = FolderLock(folder, what="another run uses")
     try:
-        _check_content(folder, settings, may_differ, resume, overwrite)
+        _check_content(folder, wanted, resume, overwrite)
         remove_partial(folder)
         if overwrite and not resume:
             _remove(folder)
@@ -219,15 +229,13 @@ def _take(
     return lock
 
 
-def _check_content(
-    folder: Path, settings: Mapping[str, Any], may_differ: Collection[str], resume: bool, overwrite: bool
-) -> None:
+def _check_content(folder: Path, wanted: _Wanted, resume: bool, overwrite: bool) -> None:
     """Refuses what the folder holds, if it is not what this run may continue, replace or begin."""
     holds_run = (folder / SETTINGS).is_file()
     if resume:
         if not holds_run:
             raise InputError(f"{folder} holds no run to resume; check the name, or start without --resume")
-        _check_settings(folder, settings, may_differ)
+        _check_settings(folder, wanted)
     elif holds_run and not overwrite:
         raise InputError(
             f"{folder} already holds a run; continue it with --resume, replace it with --overwrite, or choose another "
@@ -239,13 +247,14 @@ def _check_content(
             raise InputError(f"{folder} holds files that are no run's ({min(foreign)}); choose a new or empty folder")
 
 
-def _check_settings(folder: Path, settings: Mapping[str, Any], may_differ: Collection[str]) -> None:
+def _check_settings(folder: Path, wanted: _Wanted) -> None:
     before: dict[str, Any] = read_json(folder / SETTINGS, dict[str, Any], "settings of the run")
-    absent = "nothing"
+    settings, absent = wanted.settings, "nothing"
+    passed = {*wanted.may_differ, *(set(wanted.may_be_new) - set(before))}
     changes = [
         f"{name} was {shown(before.get(name, absent))} and is {shown(settings.get(name, absent))}"
-        for name in sorted({*before, *settings})
-        if name not in may_differ and before.get(name, absent) != settings.get(name, absent)
+        for name in sorted({*before, *settings} - passed)
+        if before.get(name, absent) != settings.get(name, absent)
     ]
     if changes:
         raise InputError(

@@ -29,31 +29,40 @@ class Journal:
         records: what was noted of every item, by name, in the order in which they were finished.
     """
 
-    def __init__(self, path: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        facts: Mapping[str, Any],
+        *,
+        formerly: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """Opens the journal, or begins one, and keeps other processes out until it is closed.
 
         Args:
             path: of the file; its folder is made.
             facts: plain data that all items depend on.
+            formerly: the same facts as an earlier version put them; what was begun under them goes on.
             overwrite: begin anew where the facts are others.
 
         Raises InputError: another process has it, it was made under other facts, or it cannot be written.
         """
         self.path = path
         self.records: dict[str, Record] = {}
-        wanted = json.loads(json.dumps(dict(facts)))
+        wanted, older = (json.loads(json.dumps(dict(one))) for one in (facts, facts if formerly is None else formerly))
         self._lock = FolderLock(path.parent)
         try:
             found, size = self._read()
-            if found is not None and found != wanted and not overwrite:
+            same = found in (wanted, older)
+            if found is not None and not same and not overwrite:
                 raise InputError(
                     f"{path.parent} holds results made otherwise: {_difference(found, wanted)}; choose "
                     "another folder, or replace them with --overwrite"
                 )
             remove_partial(path.parent)
             self._file: IO[str] = path.open("a", encoding="utf-8")
-            self._file.truncate(size if found == wanted else 0)
-            if found != wanted:
+            self._file.truncate(size if same else 0)
+            if not same:
                 self.records = {}
                 self._append(wanted)
         except OSError as error:

@@ -70,7 +70,8 @@ class SegmentedFolder:
             raise InputError(
                 f"{out / JOURNAL} is a link, and results are not written through links; choose another --out"
             )
-        self.journal = Journal(out / JOURNAL, facts, overwrite=overwrite)
+        formerly = facts | {"model_digest": segmenter.former_digest}
+        self.journal = Journal(out / JOURNAL, facts, formerly=formerly, overwrite=overwrite)
         try:
             self.made = Made(out, known=self._known(), overwrite=overwrite)
             self.made.require(SUMMARIES)

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from sccan.builders.backbones import backbone_name, require_sides
+from sccan.builders.checkpoints import sha256
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device
@@ -248,6 +249,12 @@ class Segmenter:
             "tile": self.tile,
             "precision": self.precision,
         }
+
+    @property
+    def former_digest(self) -> str:
+        """The model's digest as 0.1.0 took it: of the whole file, with what it says beside its weights."""
+        path = self.trained.path
+        return sha256(path)[:16] if path.is_file() else self.trained.digest
 
     def __repr__(self) -> str:
         name, backbone = self.trained.cfg.METHOD.NAME, backbone_name(self.trained.cfg)

@@ -152,3 +152,13 @@ def test_the_revision_is_the_checkouts_own(tmp_path: Path) -> None:
 def test_the_environment_is_plain() -> None:
     found = describe_environment(torch.device("cpu"))
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_run_of_an_earlier_version_is_resumed_without_the_settings_it_did_not_know(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    later = SETTINGS | {"TRAIN.NEW": 2}
+    with pytest.raises(InputError, match="TRAIN.NEW was 'nothing' and is 2"):
+        opened(tmp_path, settings=later, resume=True)
+    opened(tmp_path, settings=later, may_be_new=["TRAIN.NEW"], resume=True).close()
+    with pytest.raises(InputError, match=r"TRAIN.LR was 0.1 and is 0.2"):
+        opened(tmp_path, settings=later | {"TRAIN.LR": 0.2}, may_be_new=["TRAIN.NEW", "TRAIN.LR"], resume=True)

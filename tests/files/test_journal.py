@@ -52,3 +52,15 @@ def test_a_second_process_and_a_damaged_file_are_one_clear_line(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot use the folder .*file"):
         Journal(tmp_path / "file" / "journal.jsonl", FACTS)
+
+
+def test_what_was_begun_under_the_former_facts_goes_on_under_them(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, FACTS) as journal:
+        journal.add("a", {"size": 1})
+    now = {**FACTS, "digest": "new"}
+    for _ in range(2):
+        with Journal(path, now, formerly=FACTS) as journal:
+            assert journal.records["a"] == {"size": 1}
+    with pytest.raises(InputError, match="holds results made otherwise"):
+        Journal(path, now, formerly={**FACTS, "digest": "older"})
