@@ -97,7 +97,7 @@ def _require_numbers(name: str, found: Tensor, own: Tensor, source: str) -> None
     ]
     if found.is_complex() or kinds[0] != kinds[1]:
         raise InputError(f"{source}: {name} is {found.dtype}, but the model has {kinds[1]} there; fetch it again")
-    if found.is_floating_point() and not found.isfinite().all():
+    if found.is_floating_point() and not found.is_meta and not found.isfinite().all():
         what = "NaN" if found.isnan().any() else "infinite"
         raise InputError(f"{source}: {name} holds numbers that are {what}; take an earlier checkpoint of that training")
 

@@ -104,9 +104,7 @@ def test_two_manifests_are_compared(config: Path, tmp_path: Path, capsys: pytest
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path, refusal: Refusal) -> None:
     path = tmp_path / "x.jsonl"
-    assert refusal(main, ["show", str(path)]) == (
-        f"error: manifest {path} does not exist; give a file that a test or tools/episodes.py has written"
-    )
+    assert refusal(main, ["show", str(path)]) == (f"error: manifest {path} does not exist; check the path")
     path.write_text('{"format": "other"}\n')
     assert refusal(main, ["show", str(path)]) == (
         f"error: {path} is no manifest: its first line has the format 'other', not 'sccan-episodes-1'"

@@ -64,7 +64,7 @@ def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(
     assert test.main(argv(tiny, "eyes_sccan", *MERGED, *kept)) == 0  # from the stored features
     assert json.loads(results.read_text())["seeds"] == first["seeds"]
     line = refusal(test.main, argv(tiny, "eyes_sccan", *MERGED, "BACKBONE.TIMM.OUTPUT_STRIDE", "8"))
-    assert "output stride 16, but the settings name backbone timm tf_efficientnet_lite0, output stride 8" in line
+    assert "output stride 16, but the settings name backbone timm tf_efficientnet_lite1, output stride 8" in line
     alone = Path(shutil.copy(run / "best.safetensors", tmp_path / "model.safetensors"))
     segmenter = sccan.load(alone)
     image = torch.randint(0, 255, (48, 64, 3), dtype=torch.uint8).numpy()

@@ -16,17 +16,18 @@ from tests.classification.made_up import made_up_episode, small_can
 from tests.engine.processes import run_module
 from tests.engine.test_update import halves
 from tests.segmentation.methods import test_bam, test_pspnet, test_sccan
+from tests.segmentation.methods.episodes import made_up_episode as segmentation_episode
 
 STEPS = 2
 
 
 def _sccan() -> tuple[nn.Module, list[Any]]:
-    return test_sccan._model(feature_dropout=0.0, head_dropout=0.0), halves(test_sccan._episode())
+    return test_sccan._model(feature_dropout=0.0, head_dropout=0.0), halves(segmentation_episode())
 
 
 def _bam() -> tuple[nn.Module, list[Any]]:
     model = test_bam._model(feature_dropout=0.0, head_dropout=0.0, base_dropout=False)
-    return model, halves(test_bam._episode())
+    return model, halves(segmentation_episode())
 
 
 def _pspnet() -> tuple[nn.Module, list[Any]]:

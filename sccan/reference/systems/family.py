@@ -81,7 +81,7 @@ def task_settings(config: Mapping[str, Any], **others: Any) -> TaskSettings:
     rotation = bool(config["rotation_loss"])
     return TaskSettings(
         rotation=rotation,
-        learned_weights=rotation and bool(config["global_weighted_loss"]),
+        learned_weights=bool(config["global_weighted_loss"]) and rotation,
         floor=config.get("task_loss_min_weight") or 0.0,
         gamma=1.0 if config["using_focal_loss"] else 0.0,
         **others,

@@ -168,5 +168,5 @@ def test_missing_material_says_where_to_get_it(tmp_path: Path) -> None:
 def test_a_spoilt_record_is_said(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / FILE).write_text('{"annotations/val2014": {"variant": 1, "other": 2}}')
-    with pytest.raises(InputError, match=r"prepared\.json cannot be read .*; remove it and prepare the data set again"):
+    with pytest.raises(InputError, match=r"prepared\.json: .*; remove it and prepare the data set again"):
         read_records(tmp_path)
