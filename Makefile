@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST_OPTIONS ?= -m "not slow and not browser"
+PYTEST_OPTIONS ?= -m "not slow and not browser and not fuzz"
 
-.PHONY: demo demo-all test test-slow test-browser screenshots test-all lint docs install clean
+.PHONY: demo demo-all test test-slow test-browser screenshots fuzz test-all lint docs install clean
 
 demo: $(STAMP)  ## the whole way on the embedded data set, one fold: data, base, SCCAN, test, report
 	$(BIN)/sccan demo
@@ -17,7 +17,7 @@ demo-all: $(STAMP)  ## all four folds, and the table of docs/results.md
 
 test: $(STAMP)  ## the fast tests
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
-	@echo "left out here: make test-slow, and make test-browser (needs Chromium)"
+	@echo "left out here: make test-slow, make test-browser (needs Chromium), and make fuzz"
 
 test-slow: $(STAMP)  ## what takes longer: full-size reference cases, killed and resumed runs
 	$(BIN)/python -m pytest -m slow
@@ -27,6 +27,9 @@ test-browser: $(STAMP)  ## the page of `sccan label` in a headless Chromium (Deb
 
 screenshots: $(STAMP)  ## the pictures of docs/label.md
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -m browser tests/page/browser/test_way.py tests/page/browser/test_tools.py -k "take_along or phone"
+
+fuzz: $(STAMP)  ## broken files of every format, a few minutes
+	$(BIN)/python -m pytest -m fuzz tests/fuzz
 
 test-all: test test-slow test-browser lint
 

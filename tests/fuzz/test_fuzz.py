@@ -13,7 +13,7 @@ SECONDS = 150
 """Of the tries, the making of the material not counted."""
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 def test_every_format_answers_whatever_its_files_hold(tmp_path: Path) -> None:
     with zygote() as runner:
         cases = all_cases(tmp_path / "material")
