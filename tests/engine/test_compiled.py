@@ -15,14 +15,15 @@ from sccan.engine.update import LossOf, Updater
 from tests.engine.test_update import SGD, episodes
 from tests.engine.toy import RECIPE, ToyMethod, ToyTask, cpu
 from tests.segmentation.methods import test_bam, test_sccan
+from tests.segmentation.methods.episodes import made_up_episode
 
 
 def _sccan() -> tuple[nn.Module, Any]:
-    return test_sccan._model(feature_dropout=0.0, head_dropout=0.0, depth=2), test_sccan._episode()
+    return test_sccan._model(feature_dropout=0.0, head_dropout=0.0, depth=2), made_up_episode()
 
 
 def _bam() -> tuple[nn.Module, Any]:
-    return test_bam._model(feature_dropout=0.0, head_dropout=0.0, base_dropout=False), test_bam._episode()
+    return test_bam._model(feature_dropout=0.0, head_dropout=0.0, base_dropout=False), made_up_episode()
 
 
 @pytest.mark.slow
