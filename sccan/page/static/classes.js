@@ -33,7 +33,7 @@ export class Classes {
       const swatch = make("span", { className: "swatch" });
       swatch.style.background = one.colour;
       const key = place < 9 ? make("kbd", { "aria-hidden": "true" }, String(place + 1)) : null;
-      const choose = make("button", { type: "button", className: "chip", "aria-pressed": String(one.number === model.active) });
+      const choose = make("button", { type: "button", className: "chip", "data-number": one.number });
       choose.append(swatch, make("span", { className: "text" }, one.name), ...(key ? [key] : []));
       choose.addEventListener("click", () => this.choose(one.number));
       choose.addEventListener("dblclick", () => this.ask(one.number));
@@ -42,12 +42,19 @@ export class Classes {
       return make("li", {}, choose, edit);
     });
     this.bar.replaceChildren(...chips);
+    this.mark();
     find("#welcome").hidden = model.classes.length > 0;
+  }
+
+  mark() {
+    for (const chip of this.bar.querySelectorAll(".chip")) {
+      chip.setAttribute("aria-pressed", String(Number(chip.dataset.number) === model.active));
+    }
   }
 
   choose(number) {
     model.active = number;
-    this.paint();
+    this.mark();
     emit("active");
   }
 

@@ -26,8 +26,14 @@ from sccan.files.decoding import read_label
 from sccan.segmentation.data.shapes.leaves import draw_leaf
 from tests.predict.made_up import save, segmenter_file
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e '.[dev]'")
+try:
+    from playwright import sync_api
+except ModuleNotFoundError:
+    sync_api = None
+
 CHROMIUM = os.environ.get("SCCAN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+MISSING = "" if CHROMIUM else "there is no Chromium: apt-get install chromium"
+MISSING = MISSING if sync_api else "Playwright is not installed: pip install -e '.[dev]'"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 90_000  # milliseconds; a busy machine is no failure
 WIDE = {"width": 1280, "height": 800}
@@ -37,8 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.browser)
-            if not CHROMIUM:
-                item.add_marker(pytest.mark.skip(reason="there is no Chromium: apt-get install chromium"))
+            if MISSING:
+                item.add_marker(pytest.mark.skip(reason=MISSING))
 
 
 class Server:
