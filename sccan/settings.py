@@ -114,14 +114,6 @@ def _method() -> CfgNode:
     node.SCCAN.HEAD_DROPOUT = share(0.1)  # channel dropout before the classifier
     node.SCCAN.ASPP_DILATIONS = several((6, 12, 18), 1, 512, (1, 16))
     node.SCCAN.LOSS_IGNORES = False  # leave ignored pixels out of the dice (published: they count as negatives)
-    node.GUIDED_DENSITY = Node()  # nothing is trained; see docs/methods.md
-    node.GUIDED_DENSITY.STAGES = ()  # as of INSID3
-    node.GUIDED_DENSITY.RANK = number(0.244, 0, 65536)  # as of INSID3
-    node.GUIDED_DENSITY.SIGMA = number(0.03, 0, 10, above=True)  # width of the kernel of cosines
-    node.GUIDED_DENSITY.ODDS_WEIGHT = number(0.5, 0, 100)  # of the log odds of the foreground among the examples' cells
-    node.GUIDED_DENSITY.RADII = several((1, 2, 3, 4), 1, 64, (1, 16))  # of the filter's windows, in cells of 4 pixels
-    node.GUIDED_DENSITY.RADIUS_SHARE = number(0.4, 0, 10, above=True)  # radius over a single example's thickness
-    node.GUIDED_DENSITY.REGULARITY = number(1e-3, 0, 10, above=True)  # of the filter, a variance of colours in [0, 1]
     node.PIXEL_CLASSIFIER = Node()
     node.PIXEL_CLASSIFIER.STAGE = "layer4"
     node.PIXEL_CLASSIFIER.BACKGROUND_WEIGHT = number(1.0, 0, 1e6)  # weight of background pixels in the cross-entropy
@@ -145,7 +137,16 @@ def _method() -> CfgNode:
     node.BAM.META_WEIGHT = number(1.0, 0, 1e6)  # of the meta learner's loss beside the ensemble's
     node.BAM.BASE_WEIGHT = number(1.0, 0, 1e6)  # of the base learner's loss, a number that moves nothing
     node.BAM.BASE_LOSS = False  # compute that number (published: True); it costs maps of all base classes
-    node.INSID3 = Node()  # nothing is trained; see docs/methods.md
+    for methods in (_training_free(), classification_methods()):
+        for name, method in methods.items():
+            node[name] = method
+    return node
+
+
+def _training_free() -> CfgNode:
+    """Methods that have nothing to train; see docs/methods.md."""
+    node = Node()
+    node.INSID3 = Node()
     node.INSID3.STAGES = ()  # whose maps are the cells, joined at the grid of the first; empty: the last stage
     # positional debiasing: a share of the channels below 1, or a number of directions (published: 500 of 1024);
     # backbones whose maps know no place (convolutions) go without
@@ -154,20 +155,25 @@ def _method() -> CfgNode:
     node.INSID3.THRESHOLD = number(0.2, -1, 1)  # of a region's score
     node.INSID3.SOFT = False  # logits are scores less the threshold; else the enlarged mask less a half (published)
     node.INSID3.HALF_STATE = False  # keep the cells of the examples in half precision
-    node.FROST = Node()  # nothing is trained; see docs/methods.md
+    node.FROST = Node()
     node.FROST.STAGES = ()  # as of INSID3
     node.FROST.RANK = number(0.244, 0, 65536)  # as of INSID3 (published: 250 of 1024)
     node.FROST.FLIP = True  # see the examples flipped left to right as well
-    node.FROST.BANDWIDTHS = numbers(
-        (0.05, 0.1, 0.2, 0.5, 1.0), 1e-3, 1e3, (1, 100)
-    )  # widths of the kernel to choose from
+    # widths of the kernel to choose from
+    node.FROST.BANDWIDTHS = numbers((0.05, 0.1, 0.2, 0.5, 1.0), 1e-3, 1e3, (1, 100))
     node.FROST.ODDS_WEIGHT = number(0.0, -100, 100)  # of the log odds of the examples' foreground (published: 0)
     node.FROST.WHITEN = True  # stretch cells by the covariance within foreground and background
     node.FROST.GATE = True  # only candidates and what is near them can be foreground
     node.FROST.RADIUS = number(16.0, 0, 1e4, above=True)  # within which cells are smoothed with each other, in cells
     node.FROST.STEPS = whole(10, 0, 10000)  # of smoothing; 0: none
-    for name, method in classification_methods().items():
-        node[name] = method
+    node.GUIDED_DENSITY = Node()
+    node.GUIDED_DENSITY.STAGES = ()  # as of INSID3
+    node.GUIDED_DENSITY.RANK = number(0.244, 0, 65536)  # as of INSID3
+    node.GUIDED_DENSITY.SIGMA = number(0.03, 0, 10, above=True)  # width of the kernel of cosines
+    node.GUIDED_DENSITY.ODDS_WEIGHT = number(0.5, 0, 100)  # of the log odds of the foreground among the examples' cells
+    node.GUIDED_DENSITY.RADII = several((1, 2, 3, 4), 1, 64, (1, 16))  # of the filter's windows, in cells of 4 pixels
+    node.GUIDED_DENSITY.RADIUS_SHARE = number(0.4, 0, 10, above=True)  # radius over a single example's thickness
+    node.GUIDED_DENSITY.REGULARITY = number(1e-3, 0, 10, above=True)  # of the filter, a variance of colours in [0, 1]
     return node
 
 
