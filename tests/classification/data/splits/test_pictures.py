@@ -91,7 +91,7 @@ def test_encoded_pictures_are_cut_out_of_one_array() -> None:
 def test_a_file_that_is_missing_or_broken_is_told_by_path(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"text")
     pictures = FilePictures([tmp_path / "a.png", tmp_path / "b.png"], [0, 0], ["c"], title="x")
-    with pytest.raises(InputError, match=r"a\.png is no picture"):
+    with pytest.raises(InputError, match=r"a\.png cannot be decoded: it is no picture"):
         pictures.read(0)
     with pytest.raises(InputError, match=r"b\.png does not exist"):
         pictures.read(1)
