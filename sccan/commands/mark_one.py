@@ -34,7 +34,17 @@ EXAMPLE = """  sccan mark-one xrays/ --out results/
   sccan mark-one xrays/ --out results/ --model runs/shapes_split0 --shots 1 --draws 10 --classes heart"""
 WORST, COLUMNS, THUMBNAIL = 12, 4, 400
 """Pictures on the sheet of the worst, how many side by side, and their longer side in pixels."""
-HEADER = ("class", "marked", "draw", "picture", "iou", "marked_pictures", "encoding_seconds", "finding_seconds")
+HEADER = (
+    "class",
+    "marked",
+    "draw",
+    "picture",
+    "iou",
+    "boundary_f",
+    "marked_pictures",
+    "encoding_seconds",
+    "finding_seconds",
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,6 +104,7 @@ def _rows(found: Sequence[Score]) -> list[FoundRow]:
             (one.iou, None if math.isnan(one.half_width) else one.half_width),
             one.class_iou,
             one.fb_iou,
+            one.boundary,
         )
         for one in found
     ]
@@ -101,9 +112,10 @@ def _rows(found: Sequence[Score]) -> list[FoundRow]:
         own = [row for row in rows if row.shots == shots]
         if len(own) > 1:
             means = [
-                sum(values) / len(own) for values in zip(*((r.iou[0], r.class_iou, r.fb_iou) for r in own), strict=True)
+                sum(values) / len(own)
+                for values in zip(*((r.iou[0], r.class_iou, r.fb_iou, r.boundary) for r in own), strict=True)
             ]
-            rows.append(FoundRow("", shots, sum(row.pictures for row in own), (means[0], None), means[1], means[2]))
+            rows.append(FoundRow("", shots, sum(row.pictures for row in own), (means[0], None), *means[1:]))
     return rows
 
 
@@ -165,6 +177,7 @@ def _written(
             "half_width_95": row.iou[1],
             "class_iou": row.class_iou,
             "fb_iou": row.fb_iou,
+            "boundary_f": row.boundary,
         }
         for row in rows
     ]
@@ -175,6 +188,7 @@ def _written(
             one.draw.number,
             examples[one.example].name,
             round(one.iou, 4),
+            round(one.boundary, 4),
             " ".join(examples[k].name for k in one.draw.marked),
             *(round(value, 4) for value in one.seconds),
         )

@@ -19,6 +19,7 @@ from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Example, Supports
+from sccan.segmentation.evaluation.boundaries import boundary_f
 from sccan.segmentation.evaluation.iou import confidence_interval
 from sccan.segmentation.finding.segmenting import WINS, ClassState, EncodedShot
 
@@ -56,6 +57,7 @@ class Finding:
         example: its number.
         intersection, union: pixels of the foreground.
         background: the same two of the background.
+        boundary: how well its border was found, see `boundary_f`.
         seconds: to encode it, and to find the class in it.
     """
 
@@ -64,6 +66,7 @@ class Finding:
     intersection: int
     union: int
     background: tuple[int, int]
+    boundary: float
     seconds: tuple[float, float]
 
     @property
@@ -135,7 +138,8 @@ class MarkOne:
                 found = self._found(features, states, label)
                 finding = time.perf_counter() - begun
                 inside, union = _counts(found, label, 1)
-                yield Finding(draw, number, inside, union, _counts(~found, label, 0), (encoding, finding))
+                background, border = _counts(~found, label, 0), boundary_f(found, label)
+                yield Finding(draw, number, inside, union, background, border, (encoding, finding))
                 advance()
 
     def mask(self, draw: Draw, number: int) -> np.ndarray:
@@ -202,6 +206,7 @@ class Score:
         half_width: of the 95 % interval over draws; not a number for a single draw.
         class_iou: sum of the intersections over sum of the unions, over all draws.
         fb_iou: mean of that and the same of the background.
+        boundary: mean over draws of the mean over their pictures of `boundary_f`.
     """
 
     class_name: str
@@ -212,6 +217,7 @@ class Score:
     half_width: float
     class_iou: float
     fb_iou: float
+    boundary: float
 
 
 def scores(findings: Sequence[Finding]) -> list[Score]:
@@ -223,13 +229,13 @@ def scores(findings: Sequence[Finding]) -> list[Score]:
 
 
 def _score(class_name: str, shots: int, own: Sequence[Finding]) -> Score:
-    by_draw: dict[int, list[float]] = {}
+    by_draw: dict[int, list[Finding]] = {}
     for one in own:
-        by_draw.setdefault(one.draw.number, []).append(one.iou)
-    interval = confidence_interval([sum(ious) / len(ious) for ious in by_draw.values()])
+        by_draw.setdefault(one.draw.number, []).append(one)
+    interval = confidence_interval([float(np.mean([one.iou for one in draw])) for draw in by_draw.values()])
+    boundary = float(np.mean([np.mean([one.boundary for one in draw]) for draw in by_draw.values()]))
     front = sum(one.intersection for one in own) / sum(one.union for one in own)
     unions = sum(one.background[1] for one in own)
     back = sum(one.background[0] for one in own) / unions if unions else 1.0
-    return Score(
-        class_name, shots, len(by_draw), len(own), interval.mean, interval.half_width, front, (front + back) / 2
-    )
+    means = interval.mean, interval.half_width, front, (front + back) / 2, boundary
+    return Score(class_name, shots, len(by_draw), len(own), *means)

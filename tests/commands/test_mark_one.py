@@ -106,9 +106,9 @@ def test_draws_depend_on_the_seed_alone_and_marked_pictures_show_enough() -> Non
 def test_scores_by_hand() -> None:
     first, second = (Draw("disc", 1, number, (0,), (1, 2)) for number in range(2))
     found = [
-        Finding(first, 1, 5, 10, (90, 100), (0.1, 0.1)),
-        Finding(first, 2, 30, 30, (70, 70), (0.1, 0.1)),
-        Finding(second, 1, 1, 4, (10, 20), (0.1, 0.1)),
+        Finding(first, 1, 5, 10, (90, 100), 0.5, (0.1, 0.1)),
+        Finding(first, 2, 30, 30, (70, 70), 1.0, (0.1, 0.1)),
+        Finding(second, 1, 1, 4, (10, 20), 0.25, (0.1, 0.1)),
     ]
     (score,) = scores(found)
     assert (score.draws, score.pictures) == (2, 3)
@@ -116,6 +116,7 @@ def test_scores_by_hand() -> None:
     assert score.half_width == pytest.approx(12.706 * 0.5 / 2, abs=1e-3)
     assert score.class_iou == pytest.approx(36 / 44)
     assert score.fb_iou == pytest.approx((36 / 44 + 170 / 190) / 2)
+    assert score.boundary == pytest.approx((0.75 + 0.25) / 2)
 
 
 def test_what_cannot_be_drawn_is_one_line(folder: Path, tmp_path: Path, refusal) -> None:  # type: ignore[no-untyped-def]

@@ -100,17 +100,17 @@ class GuidedDensity(TrainingFreeMethod):
             rank: see `TrainingFreeMethod`.
             sigma: width of the kernel of cosines.
             odds_weight: of the log of the foreground's odds among the examples' cells.
-            radii: of the filter's windows to choose from, in cells of 4 pixels.
+            radii: of the filter's windows to choose from, in cells of 4 pixels; 0 leaves the scores as they are.
             radius_share: radius over the thickness of a single example's object.
             regularity: of the filter, a variance of colours in [0, 1].
 
-        Raises InputError: see `TrainingFreeMethod`, or a number is not positive.
+        Raises InputError: see `TrainingFreeMethod`, or a number is out of range.
         """
         super().__init__(backbone, stages, rank=rank)
-        if not radii or min(*radii, sigma, regularity, radius_share) <= 0:
+        if not radii or min(radii) < 0 or min(sigma, regularity, radius_share) <= 0:
             raise InputError(
                 f"guided_density was given sigma {sigma}, radii {list(radii)}, radius share {radius_share} and "
-                f"regularity {regularity}; expected at least one radius, and numbers above 0"
+                f"regularity {regularity}; expected at least one radius from 0, and numbers above 0"
             )
         self.sigma, self.odds_weight = sigma, odds_weight
         self.radii, self.radius_share, self.regularity = tuple(sorted(radii)), radius_share, regularity

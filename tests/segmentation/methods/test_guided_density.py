@@ -87,7 +87,7 @@ def test_many_anchors_are_thinned_and_the_odds_stay(monkeypatch: pytest.MonkeyPa
 
 def test_there_is_nothing_to_train_and_numbers_are_positive() -> None:
     assert _method().parameter_groups() == {}
-    with pytest.raises(InputError, match="expected at least one radius, and numbers above 0"):
+    with pytest.raises(InputError, match="expected at least one radius from 0, and numbers above 0"):
         _method(radii=())
     with pytest.raises(InputError, match="sigma 0"):
         _method(sigma=0)

@@ -58,3 +58,12 @@ def test_without_a_change_of_colour_scores_are_averaged() -> None:
     torch.testing.assert_close(
         guided(scores, flat, flat, radius=1, regularity=REGULARITY), want[:, 0], atol=1e-4, rtol=0
     )
+
+
+def test_radius_0_leaves_the_scores_as_they_are() -> None:
+    generator = torch.manual_seed(0)
+    small, large = torch.rand(1, 3, 6, 5, generator=generator), torch.rand(1, 3, 12, 10, generator=generator)
+    scores = torch.randn(1, 6, 5, generator=generator)
+    found = guided(scores, small, large, radius=0, regularity=REGULARITY)
+    want = F.interpolate(scores[:, None], (12, 10), mode="bilinear", align_corners=False)[:, 0]
+    torch.testing.assert_close(found, want, atol=1e-4, rtol=0)
