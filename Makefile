@@ -1,10 +1,12 @@
 # Two commands: `make demo` and `make test`. Each creates what it needs and says what it does.
-# PYTHON chooses the interpreter that .venv is made with (3.11 or newer).
+# PYTHON chooses the interpreter that .venv is made with (3.11 or newer), PROCESSES how many run fast tests side by side.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 PYTEST_OPTIONS ?= -m "not slow and not browser and not fuzz"
 
 .PHONY: demo demo-all test test-slow test-browser screenshots fuzz test-all lint docs install clean
@@ -16,7 +18,7 @@ demo-all: $(STAMP)  ## all four folds, and the table of docs/results.md
 	$(BIN)/sccan demo --all-folds
 
 test: $(STAMP)  ## the fast tests
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(PYTEST) $(PYTEST_OPTIONS)
 	@echo "left out here: make test-slow, make test-browser (needs Chromium), and make fuzz"
 
 test-slow: $(STAMP)  ## what takes longer: full-size reference cases, killed and resumed runs

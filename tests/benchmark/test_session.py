@@ -40,7 +40,7 @@ def plan(data: Path, config: str, **changes: object) -> Plan:
     return Plan(**{**given, "folder": str(data), "parts": ("evaluation",), **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("config", [SCCAN, CAN])
+@pytest.mark.parametrize("config", [SCCAN, pytest.param(CAN, marks=pytest.mark.slow)])
 def test_all_parts_of_both_tasks_are_measured(data: Path, config: str) -> None:
     lines = run_plan(plan(data, config, parts=("evaluation", "training", "loader")), cpu())
     assert [line["part"] for line in lines] == ["evaluation", "training", "loader"]
@@ -76,7 +76,7 @@ def test_published_uncached_and_cached_evaluations_give_the_same_miou(data: Path
         assert [f"{float(value):.4f}" for value in other] == [f"{float(value):.4f}" for value in ratios[0]]
 
 
-@pytest.mark.parametrize("config", [SCCAN, CAN])
+@pytest.mark.parametrize("config", [SCCAN, pytest.param(CAN, marks=pytest.mark.slow)])
 def test_lines_say_what_was_found_in_percent(data: Path, config: str) -> None:
     first, second = run_plan(plan(data, config, variants=("", "uncached")), cpu())
     assert set(first["scores"]) == ({"mIoU", "FB-IoU"} if config == SCCAN else {"accuracy"})

@@ -34,7 +34,10 @@ from tests.fake_device import DEVICE, bf16_autocast, devices, fake_tensors, on_d
 BASE = tuple(range(6, 21))
 SEGMENTATION = ("resnet50", "resnet50_5s", "resnet101", "bam_resnet50", "bam_resnet50_5s", "bam_vgg16")
 BASE_LEARNERS = ("pascal/pascal_split0_resnet50", "pascal/pascal_split0_vgg16", "shapes/shapes_split0")
-CLASSIFICATION = ("can", "dmf", "tsf", "spatialformer", "cecnet", "amtnet", "tasnet")
+CLASSIFICATION = (
+    *("can", "tsf", "tasnet"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("dmf", "spatialformer", "cecnet", "amtnet")),
+)
 
 
 def bytes_episode(shots: int, queries: int, side: int, labels: Tensor | None = None) -> Episode:

@@ -129,6 +129,7 @@ def test_a_threshold_that_is_none_is_refused(tiny: Tiny, refusal, tau: str) -> N
     assert f"--tau is {tau}, expected a probability from 0 up to 1, or auto" in line
 
 
+@pytest.mark.slow
 def test_two_processes_print_the_digits_of_one(tiny: Tiny, base: Path, bam: Path, tmp_path: Path) -> None:
     for processes, folder in ((1, "one"), (2, "two")):
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]

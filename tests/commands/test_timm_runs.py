@@ -75,6 +75,7 @@ def test_sccan_on_packaged_eyes_is_trained_tested_and_loaded_without_a_config(
     assert "timm tf_efficientnet_lite1" in repr(segmenter)
 
 
+@pytest.mark.slow
 def test_bams_base_learner_tunes_the_eyes_or_keeps_them_and_bam_builds_on_it(tiny: Tiny) -> None:
     small = ["TRAIN.SIZE", "[33,33]", *HEADS]
     assert train.main(argv(tiny, "eyes_tuned", *small, config=PSPNET)) == 0
