@@ -16,17 +16,14 @@ from sccan.segmentation.data.exports.labelled import Labelled
 from tests.page.conftest import SIZE, drawn
 from tests.predict.made_up import disc, save, white_on_black
 
-READ = ("png", "coco", "coco-polygons", "labelme", "examples")
-
 
 def _opened(folder: Path) -> Store:
     with claimed(folder):
         return Store(find_gallery(folder))
 
 
-@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("name", FORMATS)
 def test_every_format_that_is_read_is_taken(tmp_path: Path, name: str) -> None:
-    assert name in FORMATS
     two = drawn()
     two[35:45, 5:60] = 2
     pictures = [
