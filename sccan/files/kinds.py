@@ -15,6 +15,8 @@ MASK_ENDINGS = ("", "_mask", ".mask", "-mask", "_label")
 """What may stand between a picture's name and .png in the name of its mask."""
 IMAGE_FOLDERS = ("images", "JPEGImages", "img")
 LABEL_FOLDERS = ("labels", "masks", "SegmentationClassAug", "SegmentationClass")
+OBJECT_FOLDERS = ("SegmentationObject",)
+"""Of masks that tell objects apart, without classes."""
 LABELME_FOLDERS = ("labelme", "annotations", "ann", *IMAGE_FOLDERS)
 SIDE_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information")
 """Folders that systems leave among pictures, in lower case."""

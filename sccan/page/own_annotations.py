@@ -76,12 +76,12 @@ def _folders(root: Path) -> list[tuple[Path, str]]:
 
 
 def _fingerprint(gallery: Gallery) -> str:
-    """Changes when an annotation comes, goes or is written anew."""
-    files = [*gallery.masks, *(file for file in gallery.root.rglob("*.json") if file.is_file())]
-    files += [file for file in gallery.root.glob("*.txt") if file.is_file()]
+    """Changes when a file that is no picture comes, goes or is written anew: it may hold annotations."""
+    photos = {photo.path for photo in gallery.photos.values()}
     found = hashlib.sha256()
-    for file in sorted(files):
-        if not any(part.startswith(".") for part in file.relative_to(gallery.root).parts):
+    for file in sorted(gallery.root.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(gallery.root).parts)
+        if file not in photos and not hidden and file.is_file():
             status = file.stat()
             found.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return found.hexdigest()[:16]

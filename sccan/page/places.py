@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccan.errors import InputError
-from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, MASK_ENDINGS
+from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, MASK_ENDINGS, OBJECT_FOLDERS
 from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
 from sccan.files.walking import TO_SAVE_ANEW
 from sccan.predict.segment_folder import JOURNAL
+from sccan.segmentation.data.annotations.places import BRUSH
 
 OURS = ".sccan"
 """Folder within the pictures' folder in which everything that the page keeps lies."""
@@ -98,14 +99,19 @@ def find_gallery(folder: Path) -> Gallery:
 
 
 def _masks(paths: Sequence[Path]) -> set[Path]:
-    """PNGs that are named like a picture beside them, or, from a folder of masks, like one in its neighbourhood."""
+    """PNGs that are named like a picture beside them, or, from a folder of masks, like one in its neighbourhood.
+
+    So are brush masks of Label Studio.
+    """
     stems: dict[Path, dict[str, list[Path]]] = {}
     for path in paths:
         stems.setdefault(path.parent, {}).setdefault(path.stem, []).append(path)
 
     def is_mask(path: Path) -> bool:
+        if BRUSH.fullmatch(path.name):
+            return True
         places = [path.parent]
-        if path.parent.name in LABEL_FOLDERS:
+        if path.parent.name in (*LABEL_FOLDERS, *OBJECT_FOLDERS):
             above = path.parent.parent
             places = [above, *(above / name for name in IMAGE_FOLDERS)]
         names = [path.stem.removesuffix(ending) for ending in MASK_ENDINGS if path.stem.endswith(ending)]

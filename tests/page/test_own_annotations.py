@@ -1,6 +1,7 @@
 """Annotations that lie in the folder already are what a person drew; predictions are not."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from sccan.segmentation.data.exports.formats import FORMATS, Options, write_form
 from sccan.segmentation.data.exports.labelled import Labelled
 from tests.page.conftest import SIZE, drawn
 from tests.predict.made_up import disc, save, white_on_black
+from tests.segmentation.data.annotations.test_exports_of_tools import EXPORTS, cvat_polygons, expected, via_csv, yolo
 
 
 def _opened(folder: Path) -> Store:
@@ -44,6 +46,42 @@ def test_every_format_that_is_read_is_taken(tmp_path: Path, name: str) -> None:
         assert label is not None
         np.testing.assert_array_equal(table[label], picture.label)
         assert store.mark(key_of(f"images/{picture.name}")).source == "annotations"
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.__name__)
+def test_what_every_tool_leaves_is_taken_and_only_pictures_are_shown(
+    tmp_path: Path, export: Callable[[Path], None]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    export(tmp_path / "mine")
+    store = _opened(tmp_path / "mine")
+    take_annotations(store)
+    want = expected(tuple(entry.name for entry in store.classes.active))
+    photos = store.gallery.photos.items()
+    shown = {Path(photo.name).stem.split("_jpg.rf")[0].removeprefix("3f8a1b2c-"): key for key, photo in photos}
+    assert sorted(shown) == ["a", "b"]
+    assert len(photos) == 2
+    for name, key in shown.items():
+        np.testing.assert_array_equal(store.label(key), want[name], err_msg=name)
+
+
+@pytest.mark.parametrize("export", [cvat_polygons, yolo, via_csv], ids=lambda export: export.__name__)
+def test_annotations_that_come_later_are_taken_at_the_next_start(
+    tmp_path: Path, export: Callable[[Path], None]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    export(tmp_path / "mine")
+    aside = [path for path in (tmp_path / "mine").rglob("*") if path.suffix in (".xml", ".txt", ".csv")]
+    contents = {path: path.read_bytes() for path in aside}
+    for path in aside:
+        path.unlink()
+    store = _opened(tmp_path / "mine")
+    assert take_annotations(store) == []
+    store.close()
+    for path, content in contents.items():
+        path.write_bytes(content)
+    store = _opened(tmp_path / "mine")
+    assert "2 pictures were annotated already; their masks count as drawn by you" in take_annotations(store)
 
 
 def test_a_folder_per_class(tmp_path: Path) -> None:

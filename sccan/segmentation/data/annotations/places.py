@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, LABELME_FOLDERS, MASK_ENDINGS
+from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, LABELME_FOLDERS, MASK_ENDINGS, OBJECT_FOLDERS
 from sccan.files.matching import PictureNames
 from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
@@ -22,7 +22,7 @@ from sccan.files.walking import Walked, ending, walk
 BRUSH = re.compile(r"task-(\d+)-annotation-(\d+)-by-.*?-tag-(.+?)-(\d+)\.png", re.IGNORECASE)
 """What Label Studio calls brush masks: task, annotation, class, number."""
 PARTS = ("train", "training", "valid", "val", "validation", "test")
-KNOWN = (*IMAGE_FOLDERS, *LABEL_FOLDERS, *LABELME_FOLDERS, "ImageSets", "SegmentationObject", "lists", "obj_train_data")
+KNOWN = (*IMAGE_FOLDERS, *LABEL_FOLDERS, *LABELME_FOLDERS, *OBJECT_FOLDERS, "ImageSets", "lists", "obj_train_data")
 
 
 @dataclass(frozen=True, eq=False)
