@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
-from torchvision.ops import FrozenBatchNorm2d
 
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.stage import Backbone, Stage
 from sccan.errors import InputError
 
@@ -47,6 +46,8 @@ class DeepStemResNet(Backbone):
 
         Raises InputError: no such depth.
         """
+        from torchvision.models.resnet import Bottleneck  # torchvision takes seconds to import
+
         super().__init__()
         if depth not in BLOCKS:
             raise InputError(

@@ -9,8 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torchvision.ops import FrozenBatchNorm2d
 
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.stage import Backbone
 from sccan.pointwise import PointwiseConv2d
 

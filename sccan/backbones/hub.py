@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants
-
 from sccan.errors import InputError
 from sccan.files.cache import cache_folder
 from sccan.files.download import Archive, fetch
@@ -39,6 +37,8 @@ class HubWeights:
     @property
     def url(self) -> str:
         """Where it lies; ``HF_ENDPOINT`` names another hub of the same kind."""
+        from huggingface_hub import constants  # imported where a name is resolved: models that are here need none of it
+
         endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
         return f"{endpoint.rstrip('/')}/{self.name}/resolve/{self.revision}/{FILE}"
 

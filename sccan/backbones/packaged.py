@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sccan.backbones.efficientnet_lite import DEPTHS
 from sccan.backbones.names import NameTable
 from sccan.backbones.pixels import IMAGENET, Pixels
 from sccan.backbones.timm_backbone import timm_backbone
@@ -126,5 +127,3 @@ INSIDE = (
     ("_project_conv", "conv_pwl"), ("_bn2", "bn3"),
 )  # fmt: skip
 """Names inside of a block, published and timm's."""
-DEPTHS = {"tf_efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1), "tf_efficientnet_lite1": (1, 3, 3, 4, 4, 5, 1)}
-"""Blocks of every stage."""

@@ -54,30 +54,37 @@ class SynchronisedNormAct2d(SynchronisedBatchNorm2d):
         return self.act(self.drop(super().forward(maps)))
 
 
+class SyncNormAct2d(nn.SyncBatchNorm):
+    """torch's own norm over all processes with the same."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(maps)))
+
+
 def synchronise_norms(model: nn.Module, device: torch.device) -> nn.Module:
     """The model with every `nn.BatchNorm2d` replaced by one over all processes; names and parameters stay the same.
 
     Args:
-        device: on CUDA torch's own `nn.SyncBatchNorm` is taken (timm's where a norm holds an activation), elsewhere
-            `SynchronisedBatchNorm2d`.
+        device: on CUDA torch's own `nn.SyncBatchNorm` is taken, elsewhere `SynchronisedBatchNorm2d`.
     """
-    if device.type == "cuda":
-        from timm.layers import convert_sync_batchnorm  # timm takes a second to import
-
-        return convert_sync_batchnorm(model)
+    on_cuda = device.type == "cuda"
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d or (isinstance(child, nn.BatchNorm2d) and _holds_activation(child)):
-                setattr(parent, name, _synchronised(child))
+                setattr(parent, name, _synchronised(child, on_cuda=on_cuda))
     return model
 
 
-def _synchronised(norm: nn.BatchNorm2d) -> SynchronisedBatchNorm2d:
+def _synchronised(norm: nn.BatchNorm2d, *, on_cuda: bool) -> nn.Module:
     if norm.momentum is None or not norm.affine or not norm.track_running_stats:
         raise ValueError("only norms with weights, running statistics and a momentum can be synchronised")
-    kind = SynchronisedNormAct2d if _holds_activation(norm) else SynchronisedBatchNorm2d
+    plain, active = (nn.SyncBatchNorm, SyncNormAct2d) if on_cuda else (SynchronisedBatchNorm2d, SynchronisedNormAct2d)
+    kind: type[nn.SyncBatchNorm] | type[nn.BatchNorm2d] = active if _holds_activation(norm) else plain
     copy = kind(norm.num_features, norm.eps, norm.momentum)
-    if isinstance(copy, SynchronisedNormAct2d):
+    if isinstance(copy, SyncNormAct2d | SynchronisedNormAct2d):
         copy.drop, copy.act = norm.get_submodule("drop"), norm.get_submodule("act")
     copy.weight, copy.bias = norm.weight, norm.bias
     copy.running_mean, copy.running_var = norm.running_mean, norm.running_var

@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-import timm
 import torch
 from torch import nn
 
+from sccan.backbones.efficientnet_lite import DEPTHS, EfficientNetLite
 from sccan.backbones.pixels import IMAGENET, Pixels
 from sccan.backbones.timm_network import TimmBackbone, first_line
 from sccan.backbones.timm_stages import ConvolutionalStages
@@ -46,19 +46,18 @@ def patch_side(model: str) -> int:
 
     Raises InputError: unknown name.
     """
+    if model in DEPTHS:
+        return 1
     with torch.device("meta"):  # no weights are made
         net: Any = _created(model, 0)
     return int(net.patch_embed.patch_size[0]) if is_token_model(net) else 1
 
 
 def _created(model: str, output_stride: int) -> nn.Module:
-    if not timm.is_model(model):
-        raise InputError(f"timm {timm.__version__} has no model {model!r}{nearest(model, timm.list_models())}")
-    options: dict[str, Any] = {"output_stride": output_stride} if output_stride else {}
-    if _takes(model, "dynamic_img_size"):  # positions are interpolated to pictures of any size
-        options["dynamic_img_size"] = True
     try:
-        return timm.create_model(model, pretrained=False, num_classes=0, **options)
+        return (
+            EfficientNetLite(model, output_stride=output_stride) if model in DEPTHS else _of_timm(model, output_stride)
+        )
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
         if not output_stride:
             raise
@@ -68,7 +67,20 @@ def _created(model: str, output_stride: int) -> nn.Module:
         ) from error
 
 
+def _of_timm(model: str, output_stride: int) -> nn.Module:
+    import timm  # takes seconds
+
+    if not timm.is_model(model):
+        raise InputError(f"timm {timm.__version__} has no model {model!r}{nearest(model, timm.list_models())}")
+    options: dict[str, Any] = {"output_stride": output_stride} if output_stride else {}
+    if _takes(model, "dynamic_img_size"):  # positions are interpolated to pictures of any size
+        options["dynamic_img_size"] = True
+    return timm.create_model(model, pretrained=False, num_classes=0, **options)
+
+
 def _takes(model: str, option: str) -> bool:
     """Whether the class that timm builds a model of has an option of that name."""
+    import timm
+
     built = inspect.signature(timm.model_entrypoint(model), eval_str=True).return_annotation
     return inspect.isclass(built) and option in inspect.signature(built).parameters

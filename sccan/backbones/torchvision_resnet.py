@@ -7,8 +7,6 @@ from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights
-from torchvision.models.resnet import Bottleneck
 
 from sccan.backbones.stage import Backbone, Stage
 from sccan.errors import InputError, nearest
@@ -40,12 +38,14 @@ class TorchvisionResNet(Backbone):
         if name not in DEPTHS:
             hint = nearest(name, DEPTHS)
             raise InputError(f"{name!r} is no torchvision ResNet known here ({', '.join(DEPTHS)}){hint}")
+        from torchvision.models import get_model  # torchvision takes seconds to import
+
         bottleneck = name in ("resnet50", "resnet101")
         dilated = [False, bottleneck, bottleneck]
         net = get_model(name, weights=None, norm_layer=norm_layer, replace_stride_with_dilation=dilated)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
-        expansion = Bottleneck.expansion if bottleneck else 1
+        expansion = 4 if bottleneck else 1
         self.stages = {"layer1": Stage(64 * expansion, 4)}
         stride = 4
         for number, keeps_size in enumerate(dilated, start=2):
@@ -65,6 +65,8 @@ def published_weights(name: str, weights: str) -> dict[str, Tensor]:
 
     Raises InputError: no such weights, or the download failed.
     """
+    from torchvision.models import get_model_weights
+
     known = {entry.name: entry for entry in get_model_weights(name)}
     if weights not in known:
         raise InputError(f"torchvision has no weights {weights!r} for {name}, but {', '.join(known)}")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FrozenBatchNorm2d
 
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone, Stage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sccan.engine.modes import PRECISIONS
+from sccan.engine.precisions import PRECISIONS
 from sccan.errors import InputError
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from sccan.engine.precisions import PRECISIONS
 from sccan.errors import InputError
-
-PRECISIONS = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @contextlib.contextmanager
@@ -33,5 +32,5 @@ def check_precision(name: str) -> None:
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which operations run in a lower precision where that is safe; without effect for float32."""
-    dtype = PRECISIONS[precision]
+    dtype = getattr(torch, PRECISIONS[precision]) if PRECISIONS[precision] else None
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet18
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import DeepStemResNet
 from sccan.backbones.folding import fold_frozen_norms
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone, Stage
 from sccan.backbones.torchvision_resnet import TorchvisionResNet, published_weights

@@ -7,9 +7,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import DeepStemResNet
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.names import NameTable
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.weights import load_strict, load_weights, weights_digest

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from torch import nn
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import DeepStemResNet
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone
 from sccan.engine.folded import folded_backbones

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.small import SmallResNet
 from sccan.episodes.episode import Episode, Features
 from sccan.method import Method

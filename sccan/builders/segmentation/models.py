@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torch import nn
-from torchvision.ops import FrozenBatchNorm2d
 from yacs.config import CfgNode
 
 from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.names import NameTable
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone

@@ -6,7 +6,6 @@ Letters: S pictures, N classes, C channels.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 ROUNDS = 1000
 
@@ -24,6 +23,8 @@ def logistic_weights(vectors: np.ndarray, labels: np.ndarray, n_class: int, *, s
         n_class: N, at least 2.
         strength: inverse of the penalty's weight (scikit-learn's C).
     """
+    from sklearn.linear_model import LogisticRegression  # takes seconds to import
+
     exact = vectors.astype(np.float64)
     basis = np.linalg.qr(exact.T)[0] if len(exact) < exact.shape[1] else np.eye(exact.shape[1])  # [C, D]
     found = LogisticRegression(C=strength, max_iter=ROUNDS, class_weight="balanced").fit(exact @ basis, labels)

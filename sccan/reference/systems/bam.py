@@ -11,9 +11,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
 from sccan.backbones.vgg import VGG16

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
 ROWS = 256
@@ -25,6 +24,8 @@ def regions_of(cells: Tensor, tau: float) -> Tensor:
     """
     if len(cells) == 1:
         return torch.zeros(1, dtype=torch.int64, device=cells.device)
+    from scipy.cluster.hierarchy import fcluster, linkage  # takes a second to import
+
     tree = linkage(condensed_distances(cells), "average")
     return first_come(torch.from_numpy(fcluster(tree, 1 - tau, "distance"))).to(cells.device)
 

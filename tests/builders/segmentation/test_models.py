@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torchvision.ops import FrozenBatchNorm2d
 from yacs.config import CfgNode
 
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.builders.backbones import TIMM
 from sccan.builders.pretrained import load_backbone
 from sccan.builders.segmentation.models import BACKBONES, build_backbone, build_method

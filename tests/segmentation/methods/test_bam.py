@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.backbones.deep_stem import BAM_DILATIONS, DeepStemResNet
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone
 from sccan.backbones.vgg import VGG16

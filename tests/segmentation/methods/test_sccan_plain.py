@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.ops import FrozenBatchNorm2d
 
 from sccan.attention import scaled_cosine
+from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.small import SmallResNet
 from sccan.benchmark.plain_sccan import plain_copy, plain_loss
 from sccan.engine.folded import folded_backbones

@@ -1,0 +1,111 @@
+"""What `sccan classify` does, once its command line is read."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sccan.builders.released.trained import load_trained
+from sccan.classification.classifying import NONE
+from sccan.commands.entry import say
+from sccan.engine.progress import Progress
+from sccan.errors import InputError, nearest
+from sccan.files.alone import alone_in
+from sccan.files.made import Made
+from sccan.files.photos import Photo, find_photos
+from sccan.files.reading import list_text
+from sccan.files.safe_names import safe_names
+from sccan.files.tally import Tally
+from sccan.files.writing import written_beside
+from sccan.predict.classifier import Classifier
+from sccan.predict.supports import Supports
+from sccan.report.classified import FILES, Entry, write_classified
+from sccan.report.tables import without_apostrophe
+
+SORTED = "sorted"
+"""Folder of the copies."""
+
+
+def classify_pictures(args: argparse.Namespace) -> int:
+    """Exit code 0: every picture has got a class, or none; 1: some could not be read."""
+    classifier = Classifier(
+        load_trained(args.model, args.opts), device=args.device, precision=args.precision, batch=args.batch
+    )
+    supports = Supports.from_folder(args.support)
+    passed, told = Tally(), Tally()
+    photos = find_photos(args.images, leave_out=[args.out], passed=passed)
+    truth = _truth(photos, supports.class_names, args.labels)
+    say(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
+    problems: dict[str, str] = {}
+    with alone_in(args.out):
+        made = Made(args.out)
+        made.require(FILES)
+        made.require_folder(SORTED)
+        with Progress(len(photos), "classifying", unit="picture") as bar:
+
+            def failed(photo: Photo, error: InputError) -> None:
+                problems[photo.name] = str(error)
+                bar.advance()
+
+            entries = []
+            for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed, told=told):
+                entries.append(Entry(one.picture, one.name, tuple(one.probabilities.values()), truth.get(one.picture)))
+                bar.advance()
+        _write(made, entries, photos, supports.class_names, sort=args.sort)
+    say(*_summary(entries), *told.lines(), *(f"not classified: {name}: {why}" for name, why in problems.items()))
+    return 1 if problems else 0
+
+
+def _write(made: Made, entries: list[Entry], photos: list[Photo], class_names: Sequence[str], *, sort: bool) -> None:
+    by_name = {photo.name: photo for photo in photos}
+    say(*(f"wrote {path}" for path in write_classified(made, entries, class_names, lambda name: by_name[name].read())))
+    if not sort:
+        return
+    if old := made.clear(SORTED):
+        say(f"removed {old} copies of an earlier run from {made.folder / SORTED}")
+    folders = safe_names((*class_names, NONE))
+    say(*(f"the copies of {name!r} are in {SORTED}/{folder}" for name, folder in folders.items() if folder != name))
+    for one in entries:
+        with written_beside(made.claim(f"{SORTED}/{folders[one.label]}/{one.picture}"), durable=False) as copy:
+            shutil.copyfile(str(by_name[one.picture].path), copy)
+
+
+def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None) -> Mapping[str, str]:
+    """The class of every picture whose class is known: from a table, or its sub-folder."""
+    if table is None:
+        folders = {photo.name: Path(photo.name).parts[0] for photo in photos}
+        return {name: folder for name, folder in folders.items() if folder in class_names}
+    try:
+        rows = [
+            [without_apostrophe(cell.strip()) for cell in row]
+            for row in csv.reader(list_text(table, "labels").splitlines())
+            if row
+        ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"labels {table} cannot be read: {error}; expected lines 'picture,class'") from error
+    names = {photo.name for photo in photos}
+    found = {row[0]: row[1] for row in rows if len(row) > 1 and row[0] in names}
+    if not found:
+        raise InputError(f"labels {table} name none of the {len(photos)} pictures; expected lines 'picture,class'")
+    unknown = next((label for label in found.values() if label not in class_names), None)
+    if unknown is not None:
+        raise InputError(
+            f"labels {table} name the class {unknown!r}, which has no example{nearest(unknown, class_names)}"
+        )
+    return found
+
+
+def _summary(entries: list[Entry]) -> list[str]:
+    """How many of each class, and the share that is right where that is known."""
+    lines = [f"{count:6}  {name}" for name, count in Counter(one.label for one in entries).most_common()]
+    known = [one for one in entries if one.truth is not None]
+    if known:
+        right = sum(one.label == one.truth for one in known)
+        unsure = sum(one.label == NONE for one in known)
+        told = f", {unsure} of them none of these" if unsure else ""
+        lines.append(f"accuracy: {100 * right / len(known):.1f} % ({right} of {len(known)} pictures{told})")
+    return lines
