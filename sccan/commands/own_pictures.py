@@ -42,7 +42,9 @@ def add_compute_options(command: argparse.ArgumentParser) -> None:
     """--device, --precision, --batch and --opts."""
     command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
     command.add_argument("--precision", default="float32", choices=list(PRECISIONS), help="default: float32")
-    command.add_argument("--batch", type=int, default=4, help="pictures computed together (default: 4)")
+    command.add_argument(
+        "--batch", type=int, default=0, help="pictures computed together (default: 1 on a CPU, 4 elsewhere)"
+    )
     command.add_argument(
         "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="settings that replace those of the model, to the end of the line",

@@ -150,6 +150,11 @@ def start(device: str = "auto") -> Runtime:
     return Runtime(chosen, rank, world_size)
 
 
+def computed_together(device: torch.device) -> int:
+    """How many pictures at a time suit a device: a CPU keeps those of one in its caches."""
+    return 1 if device.type == "cpu" else 4
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """The device of a single process.
 

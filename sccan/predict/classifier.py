@@ -19,7 +19,7 @@ from sccan.builders.classification.class_words import needs_words, tell_classes
 from sccan.builders.classification.data import fixed_transform, is_transductive
 from sccan.builders.released.trained import Trained
 from sccan.classification.classifying import NONE, Classifying
-from sccan.engine.distributed import choose_device
+from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.modes import autocast, check_precision
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined
@@ -60,13 +60,13 @@ class Classifier:
         trained: the method and its settings.
     """
 
-    def __init__(self, trained: Trained, *, device: str = "auto", precision: str = "float32", batch: int = 4) -> None:
+    def __init__(self, trained: Trained, *, device: str = "auto", precision: str = "float32", batch: int = 0) -> None:
         """
         Args:
             trained: of a classification method.
             device: auto | cpu | cuda | cuda:N.
             precision: float32 | bf16 | fp16.
-            batch: pictures encoded together.
+            batch: pictures encoded together; 0: as many as suit the device.
 
         Raises InputError: the model segments, the device is not there, or a number is unfit.
         """
@@ -76,8 +76,9 @@ class Classifier:
                 "use sccan segment, or name a model of a classification method"
             )
         check_precision(precision)
-        self.trained, self.precision, self.batch = trained, precision, max(batch, 1)
+        self.trained, self.precision = trained, precision
         self.device = choose_device(device)
+        self.batch = max(batch, 0) or computed_together(self.device)
         self.task = Classifying(
             trained.method.to(self.device),
             fixed_transform(trained.cfg),

@@ -18,7 +18,7 @@ def load(
     precision: str = "float32",
     size: int = 0,
     tile: int = 0,
-    batch: int = 4,
+    batch: int = 0,
     opts: Sequence[str] = (),
 ) -> Segmenter | Classifier:
     """A model, ready for one's own pictures; without a name the one that finds things without any training.
@@ -34,7 +34,7 @@ def load(
         precision: float32 | bf16 | fp16.
         size: segmentation: longer side of the network's input, in pixels; 0: that of the method's own tests.
         tile: segmentation: pictures larger than this are cut into overlapping tiles of this side; 0: never.
-        batch: pictures or tiles computed together.
+        batch: pictures or tiles computed together; 0: as many as suit the device.
         opts: KEY VALUE pairs that replace settings of the model, such as METHOD.CAN.TRANSDUCTIVE True.
 
     Raises InputError: it is no such model, does not fit, or an option is unfit; one line says what it is.

@@ -9,6 +9,7 @@ OUT/FORMAT/              the label maps once more in other formats, where they a
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sccan.errors import InputError
+from sccan.files.behind import done_behind
 from sccan.files.decoding import read_label
 from sccan.files.journal import Journal, Record
 from sccan.files.made import RECORD, Made
@@ -39,6 +41,8 @@ OVERLAYS = "overlays"
 SUMMARIES = ("annotations.json", "summary.csv", "classes.txt", "report.html")
 LARGEST_OVERLAY = 1600
 """Longer side of a stored overlay, in pixels; larger pictures are made smaller."""
+LATE = 2
+"""Pictures that may wait to be written while the next one is computed."""
 HEADER = ("picture", "class", "pixels", "share", "probability", "confidence", "probably_absent")
 
 
@@ -103,19 +107,24 @@ class SegmentedFolder:
             photos[start : start + self.segmenter.together] for start in range(0, len(photos), self.segmenter.together)
         ]
         again = [photo for group in groups if any(one.name in unfinished for one in group) for photo in group]
-        for result in self.segmenter.each(self.supports, again, on_error=failed, told=self.told):
-            if result.picture not in unfinished:
-                continue
-            target = targets[result.picture]
-            claim = {"mask": self._inside(target), "source": _source(result.path)}
-            # Claimed first: a file that a killed process leaves is known to be ours.
-            self.journal.add(result.picture, {**claim, "stamp": None})
-            result.save(self.made.claim(self._inside(target)))
-            if overlays:
-                overlay = self.made.claim(self._inside(self.overlay_path(target)))
-                write_bytes_atomically(overlay, encode(result.overlay(LARGEST_OVERLAY), "jpeg"))
-            self.journal.add(result.picture, {**claim, **_record(result)})
+        results = self.segmenter.each(self.supports, again, on_error=failed, told=self.told)
+        written = (
+            functools.partial(self._write, one, targets[one.picture], overlays)
+            for one in results
+            if one.picture in unfinished
+        )
+        for _ in done_behind(written, LATE):
             advance()
+
+    def _write(self, result: SegmentedPicture, target: Path, overlays: bool) -> None:
+        claim = {"mask": self._inside(target), "source": _source(result.path)}
+        # Claimed first: a file that a killed process leaves is known to be ours.
+        self.journal.add(result.picture, {**claim, "stamp": None})
+        result.save(self.made.claim(self._inside(target)))
+        if overlays:
+            overlay = self.made.claim(self._inside(self.overlay_path(target)))
+            write_bytes_atomically(overlay, encode(result.overlay(LARGEST_OVERLAY), "jpeg"))
+        self.journal.add(result.picture, {**claim, **_record(result)})
 
     def left(self, photos: Sequence[Photo], *, overlays: bool = True) -> list[Photo]:
         """The pictures that have no result yet, or have changed since."""

@@ -22,7 +22,7 @@ from sccan.builders.backbones import backbone_name, require_sides
 from sccan.builders.checkpoints import sha256
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
-from sccan.engine.distributed import choose_device
+from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.modes import autocast, check_precision
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
@@ -151,7 +151,7 @@ class Segmenter:
         precision: str = "float32",
         size: int = 0,
         tile: int = 0,
-        batch: int = 4,
+        batch: int = 0,
     ) -> None:
         """
         Args:
@@ -160,7 +160,7 @@ class Segmenter:
             precision: float32 | bf16 | fp16.
             size: see above; 0: that of the method's own tests.
             tile: see above.
-            batch: pictures or tiles computed together.
+            batch: pictures or tiles computed together; 0: as many as suit the device.
 
         Raises InputError: the model is a classifier, the device is not there, or a number is unfit.
         """
@@ -182,7 +182,7 @@ class Segmenter:
             protocol_of(trained.cfg).transform(self.size),
             device=self.device,
             autocast=functools.partial(autocast, self.device, precision),
-            batch=batch,
+            batch=batch or computed_together(self.device),
             tile=tile,
         )
         self._known: tuple[str, list[ClassState]] = "", []

@@ -13,13 +13,14 @@ from sccan.episodes.index import IGNORE
 VOC_LABELS = (*range(21), IGNORE)
 
 
-def label_palette() -> list[int]:
+@functools.cache
+def label_palette() -> tuple[int, ...]:
     """256 colours, red green blue one after the other: the bits of a label spread over the three channels."""
-    colours = []
+    colours: list[int] = []
     for label in range(256):
         channels = [sum((label >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
         colours += channels
-    return colours
+    return tuple(colours)
 
 
 def indexed_png(labels: np.ndarray) -> bytes:
