@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.modes import autocast, check_precision
+from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
@@ -33,7 +34,15 @@ from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
 from sccan.report.sheets import fitted_size
 from sccan.segmentation.data.labels.palette import indexed_png
-from sccan.segmentation.finding.segmenting import ClassMaps, ClassState, Region, Segmenting, label_map, region_scores
+from sccan.segmentation.finding.segmenting import (
+    ClassMaps,
+    ClassState,
+    Region,
+    Segmenting,
+    Shot,
+    label_map,
+    region_scores,
+)
 
 SMALLEST_SIDE = 32
 KINDS: dict[str, Literal["png", "webp", "jpeg"]] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
@@ -235,7 +244,10 @@ class Segmenter:
         """
         fingerprint = supports.fingerprint
         if self._known[0] != fingerprint:
-            self._known = fingerprint, self.task.condition(supports.shots(), supports.class_names)
+            shots, names = supports.shots(), supports.class_names
+            if not self.trained.method.parameter_groups():
+                _require_background(shots, names)
+            self._known = fingerprint, self.task.condition(shots, names)
         return self._known[1]
 
     @property
@@ -259,3 +271,14 @@ class Segmenter:
     def __repr__(self) -> str:
         name, backbone = self.trained.cfg.METHOD.NAME, backbone_name(self.trained.cfg)
         return f"Segmenter({name} on {backbone}, {self.size} pixels, {self.device})"
+
+
+def _require_background(shots: Sequence[Shot], class_names: Sequence[str]) -> None:
+    """Raises InputError: no example of a class shows anything else, which methods without training compare with."""
+    for number, name in enumerate(class_names, 1):
+        own = [shot for shot in shots if (shot.label == number).any()]
+        if own and all(np.isin(shot.label, (number, IGNORE)).all() for shot in own):
+            raise InputError(
+                f"the examples of {name!r} are marked all over, as {own[0].name} is, and show no background to tell it "
+                "from; mark a picture that shows something else too"
+            )

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import sccan
+from sccan.builders.ready import DEFAULT
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
 from sccan.predict import SegmentedPicture, Segmenter, Supports
@@ -134,3 +135,17 @@ def test_size_tile_and_precision_change_what_is_computed(segmenter_path: Path, s
     assert np.abs(found["bf16"](supports, large).probabilities - want).max() < 0.1
     assert whole.facts["size"] == 65
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.skipif(not DEFAULT.eyes.here, reason="the weights' package is not installed")
+def test_examples_without_any_background_are_refused_where_nothing_is_trained() -> None:
+    untrained, whole = sccan.load(size=64, device="cpu"), np.ones_like(MASK)
+    assert isinstance(untrained, Segmenter)
+    with pytest.raises(InputError, match="examples of 'disc' are marked all over, as example 0 is, and show no backg"):
+        untrained.condition(Supports.from_arrays([IMAGE], [whole], classes="disc"))
+    several = Supports.from_arrays([IMAGE, OTHER], [whole, MOON], classes="disc")
+    assert len(untrained.condition(several)) == 1  # the other one shows some
+
+
+def test_a_trained_method_takes_examples_without_background(segmenter: Segmenter) -> None:
+    assert len(segmenter.condition(Supports.from_arrays([IMAGE], [np.ones_like(MASK)], classes="disc"))) == 1
