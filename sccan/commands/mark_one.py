@@ -13,7 +13,7 @@ import torch
 
 from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import parser
-from sccan.commands.own_pictures import add_compute_options, add_model_option, require_apart
+from sccan.commands.own_pictures import add_compute_options, add_learn_option, add_model_option, require_apart
 from sccan.engine.environment import describe_environment
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         load_trained(args.model, args.opts), device=args.device, precision=args.precision, size=args.size
     )
     print("\n".join([f"model: {segmenter.trained.note}", f"pictures: {supports!r}", *supports.notes]))
-    job, total = MarkOne(segmenter, supports), sum(len(draw.others) for draw in draws)
+    job, total = MarkOne(segmenter, supports, learn=args.learn), sum(len(draw.others) for draw in draws)
     with Progress(total, "finding", unit="picture") as bar:
         found = list(job.run(draws, bar.advance))
     rows = _rows(scores(found))
@@ -129,6 +129,8 @@ def _facts(
         "finding": round(sum(one.seconds[1] for one in found) / len(found), 4),
     }
     drawn = {"seed": args.seed, "shots": sorted(set(args.shots)), "draws": args.draws, "queries": args.queries}
+    if args.learn:
+        drawn["learn"] = args.learn
     return {
         **segmenter.facts,
         "note": segmenter.trained.note,
@@ -221,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--queries", type=_positive, default=25, metavar="N", help="most pictures to find in a draw (default: 25)"
     )
+    add_learn_option(command)
     command.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     command.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="look for these alone")
     command.add_argument(

@@ -51,6 +51,21 @@ def add_compute_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_learn_option(command: argparse.ArgumentParser) -> None:
+    """--learn."""
+    command.add_argument(
+        "--learn", type=_count, default=0, metavar="N",
+        help="learn from the pictures too: those of each class that were found best, at most N, and find the examples "
+        "again, become examples as they were found (default: 0, none)",
+    )  # fmt: skip
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 1000")
+    return int(text)
+
+
 def require_apart(out: Path, support: Path) -> None:
     """Raises InputError: results would be written into the examples, and be read as some the next time."""
     if out.resolve().is_relative_to(support.resolve()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sccan.commands.entry import parser
-from sccan.commands.own_pictures import add_compute_options, add_picture_options, require_apart
+from sccan.commands.own_pictures import add_compute_options, add_learn_option, add_picture_options, require_apart
 from sccan.errors import InputError
 from sccan.segmentation.data.exports.names import FORMAT_NAMES
 
@@ -63,5 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--report", action="store_true", help="also write report.html: doubtful examples and pictures")
     command.add_argument("--overwrite", action="store_true", help="replace results made with other settings")
+    add_learn_option(command)
     add_compute_options(command)
     return command

@@ -38,6 +38,9 @@ def segment_pictures(args: argparse.Namespace) -> int:
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     say(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
     segmenter.condition(supports)  # a bad example is told before any file is written
+    if args.learn:
+        marked, supports = supports, segmenter.transduced(supports, photos, args.learn)
+        say(_learned(marked, supports))
     say(*told_masks(segmenter, supports), *told_memory(segmenter, photos, len(supports.class_names)))
     checked = support_outcomes(segmenter, supports) if args.report else []
     say(*told_weak(checked))
@@ -53,6 +56,15 @@ def segment_pictures(args: argparse.Namespace) -> int:
         say(*_summary(folder, photos), *folder.told.lines(), *(f"wrote {path}" for path in (*files, args.out)))
     say(*(f"not segmented: {name}: {problem}" for name, problem in folder.problems.items()))
     return 1 if folder.problems else 0
+
+
+def _learned(marked: Supports, supports: Supports) -> str:
+    """Which pictures have become examples."""
+    names = [example.name for example in supports.examples[len(marked) :]]
+    if not names:
+        return "no picture became an example: from none of them are the marked ones found again"
+    told = ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+    return f"{len(names)} pictures became examples: {told}"
 
 
 def _summary(folder: SegmentedFolder, photos: Sequence[Photo]) -> list[str]:

@@ -22,6 +22,7 @@ from sccan.predict.supports import Example, Supports
 from sccan.segmentation.evaluation.boundaries import boundary_f
 from sccan.segmentation.evaluation.iou import confidence_interval
 from sccan.segmentation.finding.segmenting import WINS, ClassState, EncodedShot
+from sccan.segmentation.finding.transduction import Candidate, candidate, taught
 
 MARKABLE = 0.002
 """Least share of a picture that a class covers in pictures that are shown as marked."""
@@ -106,18 +107,19 @@ def plan(
 class MarkOne:
     """Draws of marked pictures, and the rest of the folder found from them."""
 
-    def __init__(self, segmenter: Segmenter, supports: Supports) -> None:
+    def __init__(self, segmenter: Segmenter, supports: Supports, *, learn: int = 0) -> None:
         """
         Args:
             segmenter: of any model; pictures are not cut into tiles.
             supports: the folder's pictures with their masks.
+            learn: pictures of a draw that become further examples as they were found, see `taught`; 0: none.
 
         Raises InputError: a picture has no mask.
         """
         for example in supports.examples:
             if example.label is None:
                 raise InputError(f"{example.name} has no mask, so nothing can be scored in it; mark it or leave it out")
-        self.task, self.examples = segmenter.task, supports.examples
+        self.task, self.examples, self.learn = segmenter.task, supports.examples, learn
         self._kept: dict[int, tuple[Features, float]] = {}
 
     def run(self, draws: Sequence[Draw], advance: Callable[[], None] = lambda: None) -> Iterator[Finding]:
@@ -153,7 +155,18 @@ class MarkOne:
             for number in draw.marked
             for one in (self.examples[number],)
         ]
-        return self.task.condition_on(shots, [draw.class_name])
+        states = self.task.condition_on(shots, [draw.class_name])
+        if not self.learn:
+            return states
+        found = (self._candidate(number, draw.class_name, states) for number in draw.others)
+        return self.task.condition_on(
+            [*shots, *taught(self.task, shots, [draw.class_name], found, self.learn)], [draw.class_name]
+        )
+
+    def _candidate(self, number: int, class_name: str, states: Sequence[ClassState]) -> Candidate:
+        label = class_label(self.examples[number], class_name)  # for its size alone
+        size = label.shape[0], label.shape[1]
+        return candidate(self.task, self._encoded(number)[0], self.examples[number].name, size, states)
 
     def _found(self, features: Features, states: Sequence[ClassState], label: np.ndarray) -> np.ndarray:
         size = (label.shape[0], label.shape[1])

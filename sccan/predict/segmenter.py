@@ -29,7 +29,7 @@ from sccan.errors import InputError
 from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
-from sccan.predict.supports import Supports
+from sccan.predict.supports import Example, Supports
 from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
 from sccan.report.sheets import fitted_size
@@ -43,6 +43,7 @@ from sccan.segmentation.finding.segmenting import (
     label_map,
     region_scores,
 )
+from sccan.segmentation.finding.transduction import Candidate, candidate, taught
 
 SMALLEST_SIDE = 32
 KINDS: dict[str, Literal["png", "webp", "jpeg"]] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
@@ -231,6 +232,35 @@ class Segmenter:
                 labels = label_map(found.maps)
                 unlike = tuple(name for name, told in zip(names, found.absent, strict=True) if told)
                 yield SegmentedPicture(photo.name, photo.path, image, labels, found.maps, names, unlike)
+
+    def transduced(self, supports: Supports, pictures: Pictures, most: int = 5) -> Supports:
+        """The supports and the pictures that were found best from them, with the masks that were found.
+
+        Every picture is looked at once, without tiles; those that cannot be read are passed over. Where nothing passes
+        the round trip, the supports alone come back.
+
+        Args:
+            supports: what a person has marked.
+            pictures: as of a call.
+            most: pictures for each class.
+
+        Raises InputError: the supports are unfit.
+        """
+        states, photos = self.condition(supports), {photo.name: photo for photo in find_photos(pictures)}
+        shots = [self.task.encoded(shot) for shot in supports.shots()]
+
+        def candidates() -> Iterator[Candidate]:
+            for photo, image in readable(photos.values(), lambda photo, error: None):
+                features = self.task.encode([image], support=True)
+                yield candidate(self.task, features, photo.name, (image.shape[0], image.shape[1]), states)
+
+        names = supports.class_names
+        shown = taught(self.task, shots, names, candidates(), most)
+        found = [
+            Example(f"{shot.name} (as it was found)", photo.path or photo.read(), names, shot.label)
+            for shot, photo in ((shot, photos[shot.name]) for shot in shown)
+        ]
+        return Supports([*supports.examples, *found], notes=supports.notes)
 
     @property
     def together(self) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import sccan
+from sccan.builders.ready import DEFAULT
 from sccan.commands import segment
 from sccan.files.decoding import read_label
 from sccan.predict import Supports, segment_folder
@@ -209,3 +210,20 @@ def test_a_folder_that_is_no_export_is_left_alone(model: Path, place: Path, refu
     line = refusal(segment.main, _argv(model, place, "--no-overlays", "--format", "coco"))
     assert "is there and no export" in line
     assert mine.is_file()
+
+
+@pytest.mark.skipif(not DEFAULT.eyes.here, reason="the weights' package is not installed")
+def test_pictures_of_the_folder_become_examples_where_that_is_wished(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4):
+        save(place / "photos" / f"{number}.png", disc(64, 80, seed=20 + number)[0])
+    argv = _argv(Path("segment"), place, "--size", "128", "--learn", "2")
+    assert segment.main(argv) == 0
+    said = capsys.readouterr().out
+    assert "pictures became examples: " in said
+    before = {path: path.read_bytes() for path in sorted((place / "out").rglob("*.png"))}
+    assert len(before) == 7
+    assert segment.main(argv) == 0  # the same pictures teach, so the journal agrees
+    assert "7 pictures, 7 of them finished earlier" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in sorted((place / "out").rglob("*.png"))} == before
