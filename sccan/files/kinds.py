@@ -18,6 +18,8 @@ LABEL_FOLDERS = ("labels", "masks", "SegmentationClassAug", "SegmentationClass")
 OBJECT_FOLDERS = ("SegmentationObject",)
 """Of masks that tell objects apart, without classes."""
 LABELME_FOLDERS = ("labelme", "annotations", "ann", *IMAGE_FOLDERS)
+BACKGROUND_NAMES = ("_background_", "background")
+"""What tools call the pixels of no class."""
 SIDE_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information")
 """Folders that systems leave among pictures, in lower case."""
 SIDE_FILES = ("thumbs.db", "desktop.ini", "icon\r")

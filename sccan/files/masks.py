@@ -30,6 +30,8 @@ TRIMAP = 0.1
 """Share of a shade's pixels from which on 255 beside it is the object, and the shade what nobody is sure of."""
 SHADES = 0.05
 """Share of shades beside class numbers, up to which they are strays."""
+SHOWN = 3
+"""Strays of a mask that are named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +164,10 @@ def _single(masks: Mapping[str, Mask], told: Tally) -> dict[str, np.ndarray]:
     labels = {}
     for file, mask in masks.items():
         labels[file], strays = mask.object()
-        for stray in strays:
-            beside = "class numbers" if stray == IGNORE else "the object"
-            told.add(f"ignored where the mask is {stray}, beside {beside}", file)
+        beside = "class numbers" if IGNORE in strays else "the object"
+        shown = ", ".join(map(str, strays[:SHOWN])) + f" ... ({len(strays)} values)" * (len(strays) > SHOWN)
+        if strays:
+            told.add(f"ignored where the mask is {shown}, beside {beside}", file)
     return labels
 
 
@@ -215,5 +218,8 @@ def _of_colours(pixels: np.ndarray, path: Path) -> Mask:
     shades = np.asarray(Image.fromarray(np.ascontiguousarray(colours)).convert("L"))
     bright = _bright(packed, shades)
     if bright is None:
-        raise InputError(f"mask {path} is coloured; paint the object white on black, or save it with a palette")
+        raise InputError(
+            f"mask {path} is coloured; paint the object white on black, or save it with a palette (and a picture that "
+            "is no mask needs another name)"
+        )
     return _mask(bright.astype(np.uint8) * np.uint8(IGNORE), bright)

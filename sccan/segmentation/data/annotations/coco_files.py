@@ -39,7 +39,7 @@ class CocoDraw:
         stated = self.picture.height, self.picture.width
         if all(stated) and stated != size:
             turned = (
-                "; the picture is shown turned (its camera noted that), so mark it as it is shown"
+                "; one of them lies on its side: mark the picture as it is shown, cameras note how they were held"
                 if stated == size[::-1]
                 else "; they must be equal"
             )

@@ -129,6 +129,7 @@ def paint(
     if variant.crowd == "ignore":
         for annotation in known:
             if is_crowd(annotation.get("iscrowd")):
+                notes.append(("ignored where they mark a crowd", _called(annotation)))
                 label[_region(annotation, annotation.get("segmentation"), size, notes)] = IGNORE
     instances = [annotation for annotation in known if not is_crowd(annotation.get("iscrowd"))]
     if variant.order == "large_first":

@@ -132,7 +132,9 @@ def read_instances(path: Path) -> Instances:
             images.append((_id(image.id, "id", where), _text(image.file_name, where), height, width))
         else:
             category: _Category = as_kind(item, _Category, where)
-            number, name = _id(category.id, "id", where), _text(str(category.name), where)
+            number, name = _id(category.id, "id", where), _text(str(category.name).strip(), where)
+            if not name:
+                raise InputError(f"{path}: category {number} has no name; give it one")
             above[number] = str(category.supercategory)
             if categories.setdefault(number, name) != name:
                 raise InputError(

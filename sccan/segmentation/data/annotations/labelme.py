@@ -17,6 +17,7 @@ from PIL import Image
 from sccan.errors import InputError
 from sccan.files.decoding import image_size
 from sccan.files.heads import BROKEN
+from sccan.files.kinds import BACKGROUND_NAMES
 from sccan.files.plain import plain
 from sccan.files.structured import Finite, read_json, shown
 from sccan.files.tally import Note, Tally
@@ -24,7 +25,6 @@ from sccan.segmentation.data.annotations.annotated import Annotations, Marked, o
 from sccan.segmentation.data.annotations.contents import parsed
 from sccan.segmentation.data.annotations.places import Place
 from sccan.segmentation.data.annotations.shapes import (
-    BACKGROUND_NAMES,
     IGNORE_NAMES,
     Kind,
     Shape,
@@ -54,6 +54,9 @@ class _Shape(msgspec.Struct):
     points: list[list[Finite]]
     shape_type: str | None = None
     mask: str | None = None
+
+    def __post_init__(self) -> None:
+        self.label = self.label.strip()
 
 
 class _File(msgspec.Struct):
@@ -176,7 +179,7 @@ def names_in(source: Path) -> set[str]:
 
 
 def _names(content: _File) -> set[str]:
-    return {shape.label for shape in content.shapes if shape.label.strip()} - {*BACKGROUND_NAMES, *IGNORE_NAMES}
+    return {shape.label for shape in content.shapes if shape.label} - {*BACKGROUND_NAMES, *IGNORE_NAMES}
 
 
 def _content(source: Path) -> _File:
@@ -187,7 +190,7 @@ def _shape(one: _Shape) -> Shape | str:
     """A shape, or why it is left out. Raises ValueError: it cannot be drawn."""
     kind, least, most = KINDS.get(one.shape_type or "polygon", (None, 0, 0))
     points = corners(one.points) if one.points else np.zeros((0, 2))
-    if not one.label.strip():
+    if not one.label:
         return "left out, as the shape has no name"
     if kind is None or not least <= len(points) <= most:
         return f"left out, as a {plain(one.shape_type or 'polygon')} of {len(points)} points has no area"

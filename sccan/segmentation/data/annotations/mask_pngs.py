@@ -88,8 +88,8 @@ def require_size(label: np.ndarray, source: Path, size: tuple[int, int]) -> None
     if label.shape == size:
         return
     turned = (
-        "; the picture is shown turned (its camera noted that), so mark it as it is shown"
-        if (label.shape == size[::-1])
+        "; one of them lies on its side: mark the picture as it is shown, cameras note how they were held"
+        if label.shape == size[::-1]
         else "; they must be equal"
     )
     raise InputError(

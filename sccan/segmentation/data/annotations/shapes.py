@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError, nearest
+from sccan.files.kinds import BACKGROUND_NAMES
 from sccan.files.plain import plain
 from sccan.files.tally import Note
 
@@ -26,7 +27,6 @@ FARTHEST = 1e9
 OUTSIDE = 1.0
 """Pixels over the edge from which on clipping is said."""
 IGNORE_NAMES = ("__ignore__", "ignore")
-BACKGROUND_NAMES = ("_background_", "background")
 ELLIPSE_CORNERS = 72
 
 Kind = Literal["outline", "area", "box", "circle", "ellipse", "mask"]

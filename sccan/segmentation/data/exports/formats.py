@@ -16,9 +16,10 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
+from sccan.files.kinds import BACKGROUND_NAMES
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, run_lengths
-from sccan.segmentation.data.annotations.labelme import BACKGROUND_NAMES, IGNORE_NAMES
+from sccan.segmentation.data.annotations.shapes import IGNORE_NAMES
 from sccan.segmentation.data.exports.labelled import (
     PICTURES,
     Labelled,

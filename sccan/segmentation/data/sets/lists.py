@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sccan.errors import InputError
-from sccan.files.kinds import PICTURE_SUFFIXES
+from sccan.files.kinds import BACKGROUND_NAMES, PICTURE_SUFFIXES
 from sccan.files.reading import list_text
 from sccan.files.walking import walk
 
@@ -74,12 +74,21 @@ def pairs_of_folder(root: Path, image_folder: str = IMAGE_FOLDER, label_folder: 
 def read_class_names(path: Path) -> tuple[str, ...]:
     """Class names, one per line in the order of their numbers; a leading number is checked and cut off.
 
-    Raises InputError: the file is missing, empty, names a class twice, or its numbers are not 1, 2, 3 ...
+    Lines that begin with ``# `` are comments.
+
+    Raises InputError: the file is missing, empty, names a class twice or the background, or its numbers are not 1, 2,
+        3 ...
     """
     try:
-        lines = [line.strip() for line in list_text(path, "class names").splitlines() if line.strip()]
+        lines = [line.strip() for line in list_text(path, "class names").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"class names {path} cannot be read: {error}") from error
+    lines = [line for line in lines if line and not line.startswith("# ")]
+    if lines and lines[0].lower() in BACKGROUND_NAMES:
+        raise InputError(
+            f"class names {path} begin with {lines[0]!r}, but the first name is that of class 1 and the background is "
+            "0 without being named; remove that line"
+        )
     names = []
     for expected, line in enumerate(lines, 1):
         numbered = re.match(r"(\d+)\s+(.+)", line)

@@ -47,6 +47,12 @@ def test_a_crowd_is_background_or_ignored_but_never_above_an_instance() -> None:
             assert labels[name][11, 1] == 255
 
 
+def test_a_crowd_that_is_ignored_is_told() -> None:
+    notes: list = []
+    paint([annotation(7, 1, 1, RUN, 24, crowd=1)], SIZE, NUMBERS, VARIANTS["layered"], notes)
+    assert notes == [("ignored where they mark a crowd", "annotation 7")]
+
+
 def test_the_order_of_painting() -> None:
     small = annotation(1, 1, 1, [square(6, 4, 3)], 9)
     large = annotation(2, 1, 2, [square(4, 2, 8)], 64)

@@ -108,6 +108,26 @@ def test_one_coco_file_and_only_the_categories_that_are_marked(tmp_path: Path) -
     np.testing.assert_array_equal(labels["a.jpg"], MASK)
 
 
+def test_names_of_categories_are_cut_to_what_they_say(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg", IMAGE)
+    corners = [[5, 5, 20, 5, 20, 20], [30, 5, 45, 5, 45, 20]]
+    marked = [{"id": n, "image_id": 1, "category_id": n, "segmentation": [ring]} for n, ring in enumerate(corners)]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": marked,
+        "categories": [{"id": n, "name": name} for n, name in enumerate(("mug ", "mug"))],
+    }
+    file = tmp_path / "annotations.json"
+    file.write_text(json.dumps(content))
+    found = read_examples(tmp_path)
+    assert found.names == ("mug",)
+    assert "several categories of one name, taken as one class: 1 (mug)" in found.told.lines()
+    content["categories"][0]["name"] = " "
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="category 0 has no name"):
+        read_examples(tmp_path)
+
+
 def test_pictures_without_annotation_are_no_examples(tmp_path: Path) -> None:
     save(tmp_path / "a.jpg", IMAGE)
     save(tmp_path / "b.png", OTHER)
@@ -121,7 +141,7 @@ def test_what_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a_mask\.png is 40x50 .*, but its picture is 40x60; they must be equal"):
         read_examples(tmp_path)
     save(mask, white_on_black(MASK).T)
-    with pytest.raises(InputError, match="40x60; the picture is shown turned"):
+    with pytest.raises(InputError, match="40x60; one of them lies on its side"):
         read_examples(tmp_path)
     save(mask, np.zeros((40, 60), np.uint8))
     with pytest.raises(InputError, match="mark nothing; set the pixels of the object to 1"):

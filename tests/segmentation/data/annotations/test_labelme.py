@@ -66,6 +66,11 @@ def test_circles_masks_and_names_with_a_meaning(tmp_path: Path) -> None:
     np.testing.assert_array_equal(label[1:5, 16:], [[0, 0, 0, 0], [0, 0, 2, 2], [0, 2, 2, 0], [0, 0, 0, 0]])
 
 
+def test_space_around_a_name_is_no_part_of_it(tmp_path: Path) -> None:
+    assert (labelled(tmp_path, [shape(" cat ", [[2, 1], [8, 1], [8, 6]])]) == 1).any()
+    assert names_in(tmp_path / "a.json") == {"cat"}
+
+
 def test_names_are_those_of_classes(tmp_path: Path) -> None:
     labelled(
         tmp_path, [shape("cat", [[0, 0], [4, 4]], "rectangle"), shape("__ignore__", [[0, 0], [1, 1]], "rectangle")]

@@ -103,10 +103,13 @@ def test_class_names(tmp_path: Path) -> None:
     assert read_class_names(file) == ("person", "traffic light")
     file.write_text("cat\nbig dog\n")
     assert read_class_names(file) == ("cat", "big dog")
+    file.write_bytes(b"\xef\xbb\xbf# mine, by hand\r\ncat \r\n#1\r\n")
+    assert read_class_names(file) == ("cat", "#1")
     for text, message in (
         ("cat\ncat\n", "names 'cat' twice"),
         ("1 cat\n3 dog\n", "line 2 has number 3, but 2 is expected"),
         ("\n", "is empty; expected one name per line"),
+        ("Background\ncat\n", "the background is 0 without being named; remove that line"),
     ):
         file.write_text(text)
         with pytest.raises(InputError, match=message):
