@@ -282,7 +282,7 @@ def _starts(folder: Path) -> list[dict[str, Any]]:
 def _remove(folder: Path) -> None:
     for name in OWN:
         path = folder / name
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def written_beside(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     beside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{_cut(path.name, 200)}.sccan-{secrets.token_hex(4)}.partial")
+        beside = partial_of(path)
         beside.touch(exist_ok=False)
         yield beside
         if durable:
@@ -70,14 +71,23 @@ def written_beside(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def told(error: OSError) -> str:
-    """What to say of a disk that is full, read-only or otherwise unfit; empty where that is not the fault."""
-    return _cannot_write(error.filename or "a file", error) if error.errno in ADVICE else ""
+    """What to say of a path or disk that takes or gives nothing; empty where that is not the fault."""
+    if error.errno not in ADVICE:
+        return ""
+    return f"cannot use {error.filename or 'a file'}: {error.strerror}; {ADVICE[error.errno]}"
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file or folder is written before it gets its name; known by that as ours (`remove_partial`)."""
+    return path.with_name(f".{_cut(path.name, 200)}.sccan-{secrets.token_hex(4)}.partial")
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what killed processes of ours left of files they were writing, in a folder and below it."""
-    for left in folder.rglob(".*.partial"):
-        if PARTIAL.fullmatch(left.name) and left.is_file() and not left.is_symlink():
+    """Removes what killed processes of ours left of files and folders they were writing, in a folder and below it."""
+    for left in [one for one in folder.rglob(".*.partial") if PARTIAL.fullmatch(one.name) and not one.is_symlink()]:
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
             left.unlink(missing_ok=True)
 
 

@@ -65,6 +65,16 @@ def test_overwriting_removes_the_run_and_nothing_else(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "environment.json").read_text())) == 1
 
 
+def test_overwriting_takes_a_link_away_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    opened(tmp_path / "run").close()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine").write_text("x")
+    (tmp_path / "run" / "results").symlink_to(tmp_path / "elsewhere")
+    opened(tmp_path / "run", overwrite=True).close()
+    assert not (tmp_path / "run" / "results").is_symlink()
+    assert content(tmp_path / "elsewhere") == {"mine"}
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("mine")
     for options in ({}, {"overwrite": True}):

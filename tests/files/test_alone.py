@@ -26,9 +26,10 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "a" / ".x.png.sccan-1a2b3c4d.partial").write_bytes(b"half")
     (tmp_path / "a" / ".notes.partial").write_bytes(b"somebody's")
     (tmp_path / "a" / ".folder.sccan-1a2b3c4d.partial").mkdir()
+    (tmp_path / "a" / ".folder.sccan-1a2b3c4d.partial" / ".y.sccan-1a2b3c4d.partial").write_bytes(b"half")
     (tmp_path / "a" / "x.png").write_bytes(b"whole")
     with alone_in(tmp_path):
-        assert {path.name for path in (tmp_path / "a").iterdir() if path.is_file()} == {"x.png", ".notes.partial"}
+        assert {path.name for path in (tmp_path / "a").iterdir()} == {"x.png", ".notes.partial"}
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

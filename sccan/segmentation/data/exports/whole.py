@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import secrets
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sccan.errors import InputError
-from sccan.files.writing import ADVICE
+from sccan.files.writing import ADVICE, partial_of
 from sccan.segmentation.data.exports.formats import PLAIN, Options, write_format
 from sccan.segmentation.data.exports.labelled import Labelled
 
@@ -35,9 +34,11 @@ def write_export(
 
     Raises InputError: something else is there, or it cannot be written; then what was there is there still.
     """
+    if target.is_symlink():
+        raise InputError(f"{target} is a link, and exports are not written through links; choose another place")
     if target.exists() and not overwrite and not (target / OURS).is_file():
         raise InputError(f"{target} is there and no export; choose another place, or --overwrite")
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    beside = partial_of(target)
     try:
         beside.mkdir(parents=True)
         (beside / OURS).touch()
