@@ -9,7 +9,7 @@ PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 PYTEST_OPTIONS ?= -m "not slow and not browser and not fuzz"
 
-.PHONY: demo demo-all test test-slow test-browser screenshots fuzz test-all lint docs install clean
+.PHONY: demo demo-all test test-slow test-browser screenshots fuzz test-all lint docs install package clean
 
 demo: $(STAMP)  ## the whole way on the embedded data set, one fold: data, base, SCCAN, test, report
 	$(BIN)/sccan demo
@@ -52,6 +52,9 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,docs]"
 	@touch $@
+
+package: $(STAMP)  ## sdist and wheel, built and looked into; tools/check_package.py --help installs them too
+	$(BIN)/python tools/check_package.py
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

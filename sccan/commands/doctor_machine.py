@@ -21,9 +21,11 @@ from sccan.errors import InputError
 from sccan.report.findings import Finding
 
 PACKAGES = (
-    *("torch", "torchvision", "numpy", "opencv-python-headless", "albumentations", "pycocotools", "yacs"),
-    *("safetensors", "pillow", "scipy", "timm"),
+    *("torch", "torchvision", "numpy", "opencv-python-headless", "pycocotools", "yacs", "safetensors"),
+    *("pillow", "timm"),
 )
+EXTRAS = ("albumentations", "tensorboard", "scipy", "scikit-learn", "onnxruntime")
+"""Shown where they are installed; nobody has to have them."""
 TIGHT_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20
 
@@ -93,7 +95,7 @@ def check_device(cfg: CfgNode) -> list[Finding]:
 
 def check_versions() -> list[Finding]:
     """Versions of Python and packages, and two pitfalls of OpenCV."""
-    versions = {name: metadata.version(name) for name in PACKAGES if _installed(name)}
+    versions = {name: metadata.version(name) for name in (*PACKAGES, *EXTRAS) if _installed(name)}
     absent = [name for name in PACKAGES if name not in versions]
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
     findings = [Finding("ok", "versions", f"Python {platform.python_version()}, {shown}")]

@@ -10,7 +10,7 @@ from pathlib import Path
 from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import parser
 from sccan.commands.own_pictures import add_model_option
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.page.fitting import Fitter
 from sccan.page.places import find_gallery
 from sccan.page.serving import claimed
@@ -26,13 +26,11 @@ Everything that you draw is kept in photos/.sccan/ at once; the same command goe
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when the server was stopped with Ctrl-C."""
     args = _parser().parse_args(argv)
-    try:
+    with needs("the page", "page"):
         import uvicorn
 
         from sccan.page.server import build_app
         from sccan.page.session import Session
-    except ModuleNotFoundError as error:
-        raise InputError(f"the page needs {error.name}: pip install 'sccan[page]'") from error
     if not 0 <= args.port <= 65535:
         raise InputError(f"there is no port {args.port}; give one of 1 to 65535, or leave out --port")
     find_gallery(args.folder)  # an unfit folder is told before anything is written into it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 SETTINGS, CONFIG, ENVIRONMENT, LOG = "settings.json", "config.yaml", "environment.json", "log.jsonl"
+logger = logging.getLogger(__name__)
+
 LAST, BEST, EVENTS = "last.pt", "best.safetensors", "tensorboard"
 OWN = (CONFIG, ENVIRONMENT, LOG, LAST, BEST, EVENTS, "results", "report", "predictions", SETTINGS)
 """What an overwriting run removes; nothing else in the folder is touched. The settings make a folder a run's: they
@@ -88,10 +91,14 @@ class Run:
             os.truncate(self.folder / LOG, size)
 
     def start_events(self, step: int) -> None:
-        """Opens the TensorBoard events; those of an earlier process after `step` are hidden."""
+        """Opens the TensorBoard events; those of an earlier process after `step` are hidden. Without TensorBoard there
+        are none: the log holds the same numbers."""
         if self.writes:
-            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
-
+            try:
+                from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+            except ModuleNotFoundError as error:
+                logger.info("no TensorBoard events: %s is not installed (pip install 'sccan[train]')", error.name)
+                return
             self._events = SummaryWriter(str(self.folder / EVENTS), purge_step=step + 1 if self.resumed else None)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

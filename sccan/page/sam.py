@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.page.fitting import Box, within
 from sccan.report.pictures import resize_image
 
@@ -72,10 +72,8 @@ class Sam:
 
 
 def _session(path: Path) -> Any:
-    try:
+    with needs("a pair of files of SAM's kind", "sam"):
         import onnxruntime
-    except ModuleNotFoundError as error:
-        raise InputError("files of SAM's kind need onnxruntime: pip install 'sccan[sam]'") from error
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the encoder's .onnx and the decoder's")
     try:

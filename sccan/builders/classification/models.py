@@ -28,7 +28,7 @@ from sccan.builders.classification.frozen import (
 )
 from sccan.builders.classification.tasnet import base_classifier_from, prototypes_from, tasnet_from
 from sccan.classification.methods import amtnet, can, cecnet, dmf, patch_proto, prototypes, spatialformer, tasnet, tsf
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.method import Method
 
 
@@ -73,12 +73,8 @@ def _flow(method: str, tolerance: float) -> Flow:
     if tolerance <= 0:
         raise InputError(f"METHOD.DMF.TOLERANCE is {tolerance}, but must be above 0")
     try:
-        return solver(method, tolerance)
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"METHOD.DMF.SOLVER {method} needs the package torchdiffeq, which is not installed; add it with "
-            "pip install 'sccan[ode]', or leave the setting empty"
-        ) from error
+        with needs(f"METHOD.DMF.SOLVER {method}", "ode"):
+            return solver(method, tolerance)
     except ValueError as error:
         raise InputError(f"METHOD.DMF.SOLVER is {method!r}: {' '.join(str(error).split())}") from error
 

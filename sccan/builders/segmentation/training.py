@@ -31,7 +31,7 @@ from sccan.engine.evaluate import encode_all
 from sccan.episodes.episode import Features
 from sccan.episodes.index import FoldLists
 from sccan.episodes.plan import TrainingPlan
-from sccan.errors import InputError, nearest
+from sccan.errors import InputError, nearest, needs
 from sccan.method import Method
 from sccan.segmentation.data.labels.masks import base_label_table
 from sccan.segmentation.data.sampling.pictures import PictureStore
@@ -46,7 +46,6 @@ from sccan.segmentation.data.sampling.training import (
 )
 from sccan.segmentation.data.sampling.views import EncodedViews, View, ViewEpisodes, ViewLoader
 from sccan.segmentation.data.sets.folds import whole_list
-from sccan.segmentation.data.transforms.fast import FastTransform
 from sccan.segmentation.data.transforms.object_crops import CropsNearObjects
 from sccan.segmentation.data.transforms.published import PublishedTransform, TrainTransform, WithoutDraws
 from sccan.segmentation.evaluation import iou
@@ -74,7 +73,7 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
     }
     known: dict[str, Callable[[], TrainTransform]] = {
         "published": lambda: PublishedTransform(**augmented),
-        "fast": lambda: FastTransform(**augmented),
+        "fast": lambda: _fast(augmented),
         "crops": lambda: CropsNearObjects(
             node.SIZE, near_object=node.OBJECT_CROPS, flip=node.FLIP, any_foreground=base_training
         ),
@@ -84,6 +83,12 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
         hint = nearest(node.TRANSFORM, known)
         raise InputError(f"TRAIN.TRANSFORM is {node.TRANSFORM!r}, expected one of {', '.join(known)}{hint}")
     return known[node.TRANSFORM]()
+
+
+def _fast(augmented: dict[str, Any]) -> TrainTransform:
+    with needs("TRAIN.TRANSFORM fast", "train"):
+        from sccan.segmentation.data.transforms.fast import FastTransform
+    return FastTransform(**augmented)
 
 
 def training_job(cfg: CfgNode, runtime: Runtime, *, pretrained: bool = True) -> TrainingJob:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sccan.errors import needs
+
 ROUNDS = 1000
 
 
@@ -23,7 +25,8 @@ def logistic_weights(vectors: np.ndarray, labels: np.ndarray, n_class: int, *, s
         n_class: N, at least 2.
         strength: inverse of the penalty's weight (scikit-learn's C).
     """
-    from sklearn.linear_model import LogisticRegression  # takes seconds to import
+    with needs("logistic regression", "scientific"):
+        from sklearn.linear_model import LogisticRegression  # takes seconds
 
     exact = vectors.astype(np.float64)
     basis = np.linalg.qr(exact.T)[0] if len(exact) < exact.shape[1] else np.eye(exact.shape[1])  # [C, D]

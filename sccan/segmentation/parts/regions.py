@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sccan.errors import needs
+
 ROWS = 256
 """Cells whose similarities are computed at a time."""
 
@@ -24,7 +26,8 @@ def regions_of(cells: Tensor, tau: float) -> Tensor:
     """
     if len(cells) == 1:
         return torch.zeros(1, dtype=torch.int64, device=cells.device)
-    from scipy.cluster.hierarchy import fcluster, linkage  # takes a second to import
+    with needs("INSID3", "scientific"):
+        from scipy.cluster.hierarchy import fcluster, linkage  # takes a second
 
     tree = linkage(condensed_distances(cells), "average")
     return first_come(torch.from_numpy(fcluster(tree, 1 - tau, "distance"))).to(cells.device)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sccan.classification.data.formats.pickles import FAULTS, as_text, read_pickle
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.files.reading import regular_file
 from sccan.files.sizes import check_unpacked, check_zip
 from sccan.files.structured import read_json, shown
@@ -62,12 +62,8 @@ def read_libfewshot(root: Path) -> Splits:
 
 
 def _hdf5_arrays(path: Path) -> tuple[list[str], list[np.ndarray]]:
-    try:
+    with needs(str(path), "hdf5"):
         h5py: Any = importlib.import_module("h5py")
-    except ImportError as error:
-        raise InputError(
-            f"{path} needs the package h5py, which is not installed; add it with pip install 'sccan[hdf5]'"
-        ) from error
     regular_file(path, "hdf5 file")
     try:
         with h5py.File(path, "r") as stored:

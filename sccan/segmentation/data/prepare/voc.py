@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from sccan.episodes.index import IGNORE
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.files.alone import alone_in
 from sccan.files.archives import unpack
 from sccan.files.decoding import read_label
@@ -132,8 +132,9 @@ def read_mat_label(path: Path) -> np.ndarray:
 
     Raises InputError: the file is damaged or has no such field.
     """
-    from scipy.io import loadmat  # imported here: only this function needs it, and it takes a quarter of a second
-    from scipy.io.matlab import MatReadError
+    with needs("a label of SBD", "scientific"):
+        from scipy.io import loadmat  # takes a quarter of a second
+        from scipy.io.matlab import MatReadError
 
     try:
         content = read_bytes(path, "label")
