@@ -27,9 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when the server was stopped with Ctrl-C."""
     args = _parser().parse_args(argv)
     with needs("the page", "page"):
-        import uvicorn
-
-        from sccan.page.server import build_app
+        from sccan.page.server import build_server
         from sccan.page.session import Session
     if not 0 <= args.port <= 65535:
         raise InputError(f"there is no port {args.port}; give one of 1 to 65535, or leave out --port")
@@ -38,10 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         segmenter = Segmenter(load_trained(args.model), device=args.device)
         names = [name for name in args.classes.split(",") if name.strip()]
         session = Session(args.folder, segmenter, names, fitter=_fitter(args.sam))
-        app = build_app(session, token=claim.token, port=claim.port)
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1)
-        )
+        server = build_server(session, claim)
         print(f"model: {segmenter!r}")
         print("".join(f"{note}\n" for note in session.notes), end="")
         print(

@@ -1,25 +1,28 @@
 """Looking for what was marked, in the background: the open picture first, the others as they come.
 
-One thread owns the network. Between any two groups of pictures it looks up what is wanted now: a new search is begun at
-once (features are kept, so it only conditions and predicts), the picture that is open goes first, and while nobody
-searches the features of the remaining pictures are computed, so that a search finds them ready.
+One thread decides. Between any few pictures it looks up what is wanted now: a new search is begun at once (features
+are kept, so it only conditions and predicts), the picture that is open goes first, and while nobody searches the
+features of the remaining pictures are computed, so that a search finds them ready. A few pictures are worked on side by
+side, each by one core: with a network as small as ours, cores that share a picture mostly wait for each other.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sccan.engine.modes import evaluation_mode
 from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
-from sccan.episodes.stacking import joined
 from sccan.errors import InputError
 from sccan.files.decoding import image_size
 from sccan.files.photos import read_photo
@@ -33,6 +36,8 @@ from sccan.predict.segmenter import Segmenter
 from sccan.segmentation.finding.segmenting import ClassState, EncodedShot, label_map, region_scores
 
 FOUND, FEATURES = "found", "features"
+MOST_LANES = 8
+"""Pictures that are worked on side by side, at most."""
 
 Tell = Callable[[str, dict[str, Any]], None]
 """Gets the kind of an event and its content, from any thread."""
@@ -79,18 +84,20 @@ class Finder:
         self._asked = self._begun = 0  # searches
         self._stopped = self._checked = False
         self._change = threading.Condition()
+        self.lanes = min(torch.get_num_threads(), MOST_LANES) if segmenter.device.type == "cpu" else 2
+        self._lanes = ThreadPoolExecutor(self.lanes, "looking", torch.set_num_threads, (1,))
         self._thread = threading.Thread(target=self._work, name="finder", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread after the group it works on."""
+        """Ends the thread after the pictures it works on."""
         with self._change:
             self._stopped = True
             self._change.notify()
         self._thread.join()
-        self.features.close()
+        self._lanes.shutdown()
 
     # What others ask for
 
@@ -175,13 +182,11 @@ class Finder:
                 self._begun = asked
                 self.tell("progress", self.progress())
             return True
-        if group := self._next(self._left()):
-            self._predict(group)
-            return True
-        if group := self._next(key for key in self._in_turn() if self._is_unknown(key)):
-            self._get(group)
-            self.tell("progress", self.progress())
-            return True
+        for keys, work in ((self._left(), self._look), (self._unknown(), self._features)):
+            if few := [*itertools.islice(keys, self.lanes)]:
+                list(self._lanes.map(work, few))
+                self.tell("progress", self.progress())
+                return True
         if self._search is not None and not self._checked:
             self._checked = True
             self._check()
@@ -232,32 +237,36 @@ class Finder:
 
     def _examples(self, keys: Iterable[str]) -> dict[str, EncodedShot]:
         """What a person has marked, with its features; what cannot be read is left out, and told."""
-        shots = {}
-        for key in keys:
-            features, label = self._get([key], support=True).get(key), self.store.label(key)
+        shots, keys = {}, list(keys)
+        encoded = self._lanes.map(functools.partial(self._features, support=True), keys)
+        for key, features in zip(keys, encoded, strict=True):
+            label = self.store.label(key)
             if features is not None and label is not None:
                 shots[key] = EncodedShot(self.store.gallery.photos[key].name, features, label)
         return shots
 
-    def _predict(self, group: Sequence[str]) -> None:
-        assert self._search is not None
-        search, features = self._search, self._get(group)
-        keys = list(features)
-        if not keys:
+    def _look(self, key: str) -> None:
+        """Finds what is searched for in a picture."""
+        search, features = self._search, self._features(key)
+        if search is None or features is None:
             return
-        sizes = [self._size(key) for key in keys]
-        for key, answer in zip(
-            keys, self.task.answers(joined(list(features.values())), sizes, search.states), strict=True
-        ):
-            margins = coded(answer.margins.mean(1))
-            absent = self.task.absent(answer.sums, search.states)
-            kept = Kept(self._told(key, search, margins, absent), margins)
+        try:
+            size, stamp = self._size(key), self.features.stamp(key)
+        except (InputError, OSError) as error:
+            self._cannot_read(key, str(error))
+            return
+        [answer] = self.task.answers(features, [size], search.states)
+        margins = coded(answer.margins.mean(1))
+        kept = Kept(self._told(search, margins, self.task.absent(answer.sums, search.states), stamp), margins)
+        try:
             write_kept(self._path(key), kept)
-            self._facts[key] = kept.facts
-            self.tell("found", {"key": key})
-        self.tell("progress", self.progress())
+        except InputError:
+            self._search = None  # a full disk is told once
+            raise
+        self._facts[key] = kept.facts
+        self.tell("found", {"key": key})
 
-    def _told(self, key: str, search: Search, margins: np.ndarray, absent: Sequence[bool]) -> Facts:
+    def _told(self, search: Search, margins: np.ndarray, absent: Sequence[bool], stamp: tuple[int, int]) -> Facts:
         probabilities = self.task.at_size(decoded(margins), (margins.shape[1], margins.shape[2]))
         names = [str(number) for number in search.numbers]
         regions = region_scores(probabilities, label_map(probabilities), names)
@@ -269,20 +278,21 @@ class Finder:
             sum(region.confidence * region.pixels for region in there) / pixels if pixels else 0.0,
             tuple(number for number, told in zip(search.numbers, absent, strict=True) if told),
             tuple(regions[name].share for name in names),
-            self.features.stamp(key),
+            stamp,
         )
 
-    def _get(self, keys: Sequence[str], *, support: bool = False) -> dict[str, Features]:
-        """Features of those that can be read."""
-        found = {}
-        for key, one in self.features.get(keys, support=support).items():
-            if isinstance(one, InputError):
-                self.problems[key] = str(one)
-                self._facts.pop(key, None)
-                self.tell("found", {"key": key})
-            else:
-                found[key] = one
-        return found
+    def _features(self, key: str, *, support: bool = False) -> Features | None:
+        """Of a picture; None: it cannot be read."""
+        try:
+            return self.features.get(key, support=support)
+        except InputError as error:
+            self._cannot_read(key, str(error))
+            return None
+
+    def _cannot_read(self, key: str, problem: str) -> None:
+        self.problems[key] = problem
+        self._facts.pop(key, None)
+        self.tell("found", {"key": key})
 
     def _left(self) -> Iterator[str]:
         """Pictures that this search has not looked at; those that a person has marked are left as they are."""
@@ -299,10 +309,9 @@ class Finder:
             yield self._open
         yield from (key for key in self.store.gallery.photos if key != self._open)
 
-    def _next(self, keys: Iterator[str]) -> list[str]:
-        """The open picture alone, so that it is there at once; otherwise the next few."""
-        group = list(itertools.islice(keys, self.task.batch))
-        return group[:1] if self._open in group else group
+    def _unknown(self) -> Iterator[str]:
+        """Pictures whose features are to be computed."""
+        return (key for key in self._in_turn() if self._is_unknown(key))
 
     def _is_unknown(self, key: str) -> bool:
         if key in self.features.sizes or key in self.problems:

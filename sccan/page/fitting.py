@@ -27,11 +27,10 @@ Box = tuple[int, int, int, int]
 class Fitter(Protocol):
     """Finds the object in a box."""
 
-    def fit(self, key: str, image: np.ndarray, box: Box) -> np.ndarray:
+    def fit(self, image: np.ndarray, box: Box) -> np.ndarray:
         """Where the object is, bool [h, w] of the whole picture, nothing outside the box.
 
         Args:
-            key: the same for the same picture.
             image: RGB uint8, [h, w, 3].
             box: inside the picture, not empty.
         """
@@ -40,7 +39,7 @@ class Fitter(Protocol):
 class GrabCut:
     """Colours inside the box against colours around it."""
 
-    def fit(self, key: str, image: np.ndarray, box: Box) -> np.ndarray:
+    def fit(self, image: np.ndarray, box: Box) -> np.ndarray:
         left, top, right, bottom = box
         margin = max(8, round(MARGIN * max(right - left, bottom - top)))
         rows = slice(max(top - margin, 0), min(bottom + margin, image.shape[0]))

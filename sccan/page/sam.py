@@ -7,6 +7,7 @@ labelled 2 and 3.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -40,7 +41,7 @@ class Sam:
         self._known: OrderedDict[str, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
-    def fit(self, key: str, image: np.ndarray, box: Box) -> np.ndarray:
+    def fit(self, image: np.ndarray, box: Box) -> np.ndarray:
         """See `Fitter`. The first box in a picture takes seconds, all others a moment."""
         height, width = image.shape[:2]
         corners = np.array([[box[0], box[1]], [box[2], box[3]]], np.float32) * (SIDE / max(height, width))
@@ -48,7 +49,7 @@ class Sam:
             masks = self._decoder.run(
                 ["masks"],
                 {
-                    "image_embeddings": self._embedding(key, image),
+                    "image_embeddings": self._embedding(image),
                     "point_coords": corners[None],
                     "point_labels": np.array([[2, 3]], np.float32),
                     "mask_input": np.zeros((1, 1, 256, 256), np.float32),
@@ -58,7 +59,8 @@ class Sam:
             )[0]
         return within(masks[0, 0] > 0, box)
 
-    def _embedding(self, key: str, image: np.ndarray) -> np.ndarray:
+    def _embedding(self, image: np.ndarray) -> np.ndarray:
+        key = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
         if key not in self._known:
             scale = SIDE / max(image.shape[:2])
             size = (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))

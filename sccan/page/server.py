@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import uvicorn
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,7 @@ from pydantic import BaseModel, Field
 from sccan.errors import InputError
 from sccan.page.export import export_folder, zipped
 from sccan.page.guard import Guard
+from sccan.page.serving import Claim
 from sccan.page.session import Session
 from sccan.page.store import Outdated
 from sccan.page.thumbnails import LARGEST, shown, thumbnail
@@ -96,6 +98,14 @@ def build_app(session: Session, *, token: str, port: int) -> FastAPI:
         return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
 
     return app
+
+
+def build_server(session: Session, claim: Claim) -> uvicorn.Server:
+    """The application as a server, to be run on the socket that was bound."""
+    app = build_app(session, token=claim.token, port=claim.port)
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1)
+    )
 
 
 def _add_pictures(app: FastAPI, session: Session) -> None:

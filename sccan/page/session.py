@@ -252,7 +252,7 @@ class Session:
         right, bottom = min(box[2], image.shape[1]), min(box[3], image.shape[0])
         if right <= left or bottom <= top:
             raise InputError("the box lies outside the picture; draw it around the object")
-        return self.fitter.fit(key, image, (left, top, right, bottom))
+        return self.fitter.fit(image, (left, top, right, bottom))
 
     def add_class(self, name: str) -> int:
         number = self.store.classes.add(name).number
