@@ -2,23 +2,33 @@
 
 from yacs.config import CfgNode
 
-from sccan.builders.classification.data import build_classifier, data_source, fixed_transform, preprocessing
-from sccan.builders.classification.stored_features import extract_features, features_folder
+from sccan.builders.classification.data import (
+    build_classifier,
+    build_untrained,
+    data_source,
+    fixed_transform,
+    preprocessing,
+)
+from sccan.builders.classification.frozen import TRAINING_FREE
+from sccan.builders.classification.stored_features import Storing, extract_features, features_folder
 from sccan.builders.classification.tasnet import begin_with_backbone
 from sccan.classification.data.datasets import open_splits
-from sccan.classification.methods.tasnet import TasNet
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.files.alone import alone_in
+from sccan.method import Method
 
-EXAMPLE = """  python tools/extract_features.py --config=config/cifar_fs/tasnet_resnet12_5w1s.yaml"""
+EXAMPLE = """  python tools/extract_features.py --config=config/cifar_fs/tasnet_resnet12_5w1s.yaml
+  python tools/extract_features.py --config=config/cifar_fs/simpleshot_lite1_5w1s.yaml \\
+      --opts METHOD.FROZEN.FEATURES runs/cifar_fs_lite1"""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0: the folder holds the features of every split of the data set."""
     command = parser(
-        "Extract the features of all pictures with the frozen backbone BACKBONE.WEIGHTS into METHOD.TASNET.FEATURES. "
+        "Extract the features of all pictures with the frozen backbone BACKBONE.WEIGHTS into METHOD.TASNET.FEATURES or "
+        "METHOD.FROZEN.FEATURES. "
         "Splits that are there already are kept, if they belong to the same backbone, data set and preprocessing.",
         EXAMPLE,
     )
@@ -37,9 +47,13 @@ def extract(cfg: CfgNode, runtime: Runtime) -> None:
     Raises InputError: the settings name no folder or no backbone, or the folder holds features of another one.
     """
     folder = features_folder(cfg)
-    method = build_classifier(cfg, n_base=0)
-    assert isinstance(method, TasNet)
-    begin_with_backbone(cfg, method, runtime)
+    method: Method
+    if cfg.METHOD.NAME in TRAINING_FREE:
+        method = build_untrained(cfg)
+    else:
+        method = build_classifier(cfg, n_base=0)
+        begin_with_backbone(cfg, method, runtime)
+    assert isinstance(method, Storing)
     method = method.to(runtime.device).eval()
     transform = fixed_transform(cfg)
     print(f"features: {folder}")

@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from sccan.backbones.weights import weights_digest
 from sccan.builders.backbones import backbone_name
+from sccan.builders.classification.frozen import TRAINING_FREE
 from sccan.classification.data.episodes import ClassificationSource
 from sccan.classification.data.splits.pictures import Pictures
 from sccan.classification.data.stored_features import (
@@ -22,6 +23,7 @@ from sccan.classification.data.stored_features import (
     read_features,
 )
 from sccan.classification.data.transforms.fixed import FixedTransform
+from sccan.classification.methods.frozen_vectors import FrozenVectors
 from sccan.classification.methods.tasnet import TasNet
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import encode_all
@@ -35,25 +37,52 @@ CHUNK = 4096
 """Pictures whose features are in memory at a time."""
 
 
+Storing = TasNet | FrozenVectors
+"""Methods whose features of a picture are one vector of a frozen backbone."""
+
+
 def uses_stored_features(cfg: CfgNode) -> bool:
     """Whether the settings name a folder of features."""
-    return cfg.METHOD.NAME == "tasnet" and bool(cfg.METHOD.TASNET.FEATURES)
+    return bool(_setting(cfg)[1])
 
 
 def features_folder(cfg: CfgNode) -> Path:
-    """METHOD.TASNET.FEATURES.
+    """METHOD.TASNET.FEATURES or METHOD.FROZEN.FEATURES.
 
     Raises InputError: it is empty, or the method takes none.
     """
-    if not uses_stored_features(cfg):
+    name, folder = _setting(cfg)
+    if not folder:
         raise InputError(
-            f"METHOD.NAME is {cfg.METHOD.NAME!r} and METHOD.TASNET.FEATURES {cfg.METHOD.TASNET.FEATURES!r}, but "
-            "stored features are those of tasnet in the folder that this setting names; set both"
+            f"METHOD.NAME is {cfg.METHOD.NAME!r} and {name} {folder!r}, but stored features are those of tasnet "
+            f"(METHOD.TASNET.FEATURES) or of {', '.join(TRAINING_FREE)} (METHOD.FROZEN.FEATURES); set both"
         )
-    return Path(cfg.METHOD.TASNET.FEATURES)
+    return Path(folder)
 
 
-def fingerprint(cfg: CfgNode, method: TasNet, pictures: Pictures, picture: dict[str, object]) -> Fingerprint:
+def _setting(cfg: CfgNode) -> tuple[str, str]:
+    """The setting that names the folder of features of the method, and its value; empty for methods without one."""
+    if cfg.METHOD.NAME in TRAINING_FREE:
+        return "METHOD.FROZEN.FEATURES", cfg.METHOD.FROZEN.FEATURES
+    return "METHOD.TASNET.FEATURES", cfg.METHOD.TASNET.FEATURES if cfg.METHOD.NAME == "tasnet" else ""
+
+
+def stored_stage(method: Storing) -> str:
+    """The stage whose averaged maps are stored.
+
+    Raises InputError: there are several.
+    """
+    if isinstance(method, TasNet):
+        return method.stage
+    if len(method.stages) != 1:
+        raise InputError(
+            f"METHOD.FROZEN.STAGES names {len(method.stages)} stages, but features are stored of one; leave "
+            "METHOD.FROZEN.FEATURES empty, or name one"
+        )
+    return method.stages[0]
+
+
+def fingerprint(cfg: CfgNode, method: Storing, pictures: Pictures, picture: dict[str, object]) -> Fingerprint:
     """What features of these pictures under this backbone are known by; `picture` is the preprocessing."""
     return Fingerprint(
         f"{backbone_name(cfg)} {weights_digest(method.backbone)}",
@@ -69,8 +98,9 @@ def open_features(
 
     Raises InputError: they are missing, or belong to another backbone, data set or preprocessing.
     """
-    if not uses_stored_features(cfg) or not isinstance(method, TasNet):
+    if not uses_stored_features(cfg) or not isinstance(method, Storing):
         return None
+    stored_stage(method)
     folder, advice = features_folder(cfg), "extract them with tools/extract_features.py and these settings"
     return read_features(folder, split, fingerprint(cfg, method, pictures, picture), len(pictures), advice)
 
@@ -78,7 +108,7 @@ def open_features(
 def extract_features(
     cfg: CfgNode,
     runtime: Runtime,
-    method: TasNet,
+    method: Storing,
     pictures: Pictures,
     split: str,
     transform: FixedTransform,
@@ -94,7 +124,8 @@ def extract_features(
         read_features(folder, split, wanted, len(pictures), advice)
         return f"{split}: the features of {len(pictures)} pictures are there"
     source = ClassificationSource(pictures, [], transform)
-    channels = method.backbone.stage(method.stage).channels
+    stage = stored_stage(method)
+    channels = method.backbone.stage(stage).channels
     with (
         array_written(features_path(folder, split), "float32", (len(pictures), channels)) as table,
         Progress(len(pictures), f"features of {split}", unit="picture", shown=runtime.is_main) as bar,
@@ -110,10 +141,10 @@ def extract_features(
                 workers=cfg.DATA.WORKERS,
             )
             for number in numbers:
-                table.add(found[number].maps[method.stage].flatten().cpu().numpy())
+                table.add(found[number].maps[stage].flatten().cpu().numpy())
             bar.advance(len(numbers))
         index_path(folder, split).unlink(missing_ok=True)
-    describe_features(folder, split, wanted, method.stage, (transform.size[0], transform.size[1]))
+    describe_features(folder, split, wanted, stage, (transform.size[0], transform.size[1]))
     return f"{split}: the features of {len(pictures)} pictures are in {folder}"
 
 

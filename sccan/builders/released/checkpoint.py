@@ -40,7 +40,10 @@ CONFIG = "config.yaml"
 """The merged settings in a run folder."""
 REPLACED = ("BACKBONE.WEIGHTS", "METHOD.BAM.BASE", "METHOD.AMTNET.TEACHER")
 """Settings that name weights of parts, all of which a checkpoint of the whole brings."""
-PRIVATE = (*REPLACED, "BACKBONE.DOWNLOAD", "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES", "METHOD.TASNET.FEATURES")
+PRIVATE = (
+    *REPLACED, "BACKBONE.DOWNLOAD", "METHOD.TASNET.VECTORS", "METHOD.TASNET.NAMES", "METHOD.TASNET.FEATURES",
+    "METHOD.FROZEN.FEATURES",
+)  # fmt: skip
 """Settings that name files of one machine."""
 BUILT_BY = (
     "BACKBONE.", "METHOD.", "EPISODE.", "PICTURE.", "DATA.NAME", "DATA.FOLD", "DATA.N_FOLDS", "TEST.PROTOCOL",

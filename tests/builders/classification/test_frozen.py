@@ -7,6 +7,7 @@ import pytest
 
 from sccan.builders.classification.data import build_untrained, is_transductive
 from sccan.builders.classification.frozen import TRAINING_FREE
+from sccan.commands import extract_features
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
 from sccan.config import load_config
@@ -42,6 +43,24 @@ def test_the_same_test_twice_gives_the_same_digits(root: Path, tmp_path: Path) -
         (result,) = (tmp_path / folder).rglob("results.json")
         rows.append(json.loads(result.read_text())["seeds"])
     assert rows[0] == rows[1]
+
+
+def test_stored_features_give_the_same_numbers(root: Path, tmp_path: Path) -> None:
+    kept, rows = ["METHOD.FROZEN.FEATURES", str(tmp_path / "kept")], []
+    assert extract_features.main(["--config", CONFIG, "--opts", *_options(root, tmp_path, *kept)]) == 0
+    assert (tmp_path / "kept" / "val.features.npy").is_file()
+    for folder, more in (("one", []), ("two", kept)):
+        options = _options(root, tmp_path / folder, "TEST.EPISODES", "4", *more)
+        assert test_command.main(["--config", CONFIG, "--opts", *options]) == 0
+        (result,) = (tmp_path / folder).rglob("results.json")
+        rows.append(json.loads(result.read_text())["seeds"])
+    assert rows[0] == rows[1]
+    other = _options(root, tmp_path, *kept, "PICTURE.SIZE", "(64, 64)")
+    with pytest.raises(InputError, match="holds features of preprocessing"):
+        test_command.main(["--config", CONFIG, "--opts", *other])
+    several = ["BACKBONE.TIMM.STAGES", "('blocks.5','bn2')", "METHOD.FROZEN.STAGES", "('blocks.5','bn2')"]
+    with pytest.raises(InputError, match="features are stored of one"):
+        test_command.main(["--config", CONFIG, "--opts", *_options(root, tmp_path, *kept, *several)])
 
 
 def test_refusals(root: Path, tmp_path: Path) -> None:
