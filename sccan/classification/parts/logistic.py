@@ -5,6 +5,8 @@ Letters: S pictures, N classes, C channels.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from sccan.errors import needs
@@ -30,7 +32,9 @@ def logistic_weights(vectors: np.ndarray, labels: np.ndarray, n_class: int, *, s
 
     exact = vectors.astype(np.float64)
     basis = np.linalg.qr(exact.T)[0] if len(exact) < exact.shape[1] else np.eye(exact.shape[1])  # [C, D]
-    found = LogisticRegression(C=strength, max_iter=ROUNDS, class_weight="balanced").fit(exact @ basis, labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # one example of each is no regression
+        found = LogisticRegression(C=strength, max_iter=ROUNDS, class_weight="balanced").fit(exact @ basis, labels)
     weights, biases = found.coef_ @ basis.T, found.intercept_
     if n_class == 2:  # one row, of the second class against the first
         weights, biases = np.concatenate([-weights / 2, weights / 2]), np.concatenate([-biases / 2, biases / 2])

@@ -63,6 +63,16 @@ def test_any_support_set_gives_finite_scores_of_every_way(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("shots", [[500, 1], [1] * 300], ids=["500 and 1", "300 of 1"])
+def test_extreme_support_sets_and_a_single_query_give_finite_scores(name: str, shots: list[int]) -> None:
+    support, labels, queries, _ = clouds(0, shots, [1] * len(shots), 0.1)
+    found = method(name)
+    scores = found.predict(as_features(queries[:, :1]), found.condition(as_features(support), labels))
+    assert scores.shape == (2, 1, len(shots))
+    assert scores.isfinite().all()
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_nothing_is_trained_and_pictures_become_one_vector(name: str) -> None:
     found = method(name)
     assert found.parameter_groups() == {}
