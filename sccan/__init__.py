@@ -8,15 +8,15 @@ result = segmenter(sccan.Supports.from_folder("examples"), "photo.jpg")
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sccan.predict import Supports, load
+    from sccan.predict import Embedding, Supports, load
 
 __version__ = "0.1.0"
-__all__ = ["Supports", "__version__", "load"]
+__all__ = ["Embedding", "Supports", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `Supports`, imported when they are asked for: they take torch with them, which takes seconds."""
-    if name in ("Supports", "load"):
+    """What is imported when it is asked for, as it takes torch with it, which takes seconds."""
+    if name in ("Embedding", "Supports", "load"):
         from sccan import predict
 
         return getattr(predict, name)

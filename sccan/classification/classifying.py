@@ -46,9 +46,18 @@ class Classifying:
             labels: their classes, counted from 0.
             batch: pictures encoded together.
         """
-        known = joined([self.encode(group) for group in batched(examples, batch)]).view(1, len(labels))
+        return self.condition_on(self.encoded(examples, batch=batch), labels)
+
+    def condition_on(self, examples: Features, labels: Sequence[int]) -> Any:
+        """`condition` on features that are known already, with the leading dimension [S]."""
         with torch.no_grad(), self.autocast():
-            return self.method.condition(known, torch.tensor([list(labels)], device=self.device))
+            return self.method.condition(
+                examples.view(1, len(labels)), torch.tensor([list(labels)], device=self.device)
+            )
+
+    def encoded(self, images: Iterable[np.ndarray], *, batch: int = 1) -> Features:
+        """Features of any number of pictures, `batch` of them encoded together."""
+        return joined([self.encode(group) for group in batched(images, batch)])
 
     def encode(self, images: Sequence[np.ndarray]) -> Features:
         """Features of pictures of any size, with the leading dimension [n]."""

@@ -21,9 +21,10 @@ from sccan.files.reading import list_text
 from sccan.files.safe_names import safe_names
 from sccan.files.tally import Tally
 from sccan.files.writing import written_beside
-from sccan.predict.classifier import Classifier
+from sccan.predict.classifier import Classifier, DoubtfulExample
+from sccan.predict.embedding import Embedding
 from sccan.predict.supports import Supports
-from sccan.report.classified import FILES, Entry, write_classified
+from sccan.report.classified import FILES, ContactSheet, DoubtfulCard, Entry, write_classified
 from sccan.report.tables import without_apostrophe
 
 SORTED = "sorted"
@@ -39,7 +40,12 @@ def classify_pictures(args: argparse.Namespace) -> int:
     passed, told = Tally(), Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     truth = _truth(photos, supports.class_names, args.labels)
+    kept = Embedding.load(args.features).of([photo.name for photo in photos]) if args.features else None
     say(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
+    say(*supports.told_twice())
+    doubtful = classifier.doubtful(supports)  # bad examples are told before any file is written
+    limit = str(classifier.rejection(supports, args.reject)) if args.reject else ""
+    say(*(str(one) for one in doubtful), *([limit] if limit else []))
     problems: dict[str, str] = {}
     with alone_in(args.out):
         made = Made(args.out)
@@ -52,26 +58,42 @@ def classify_pictures(args: argparse.Namespace) -> int:
                 bar.advance()
 
             entries = []
-            for one in classifier.each(supports, photos, none_below=args.none_below, on_error=failed, told=told):
-                entries.append(Entry(one.picture, one.name, tuple(one.probabilities.values()), truth.get(one.picture)))
+            for one in classifier.each(
+                supports,
+                photos if kept is None else kept,
+                none_below=args.none_below,
+                reject=args.reject,
+                on_error=failed,
+                told=told,
+            ):
+                probabilities = tuple(one.probabilities.values())
+                entries.append(Entry(one.picture, one.name, probabilities, one.likeness, truth.get(one.picture)))
                 bar.advance()
-        _write(made, entries, photos, supports.class_names, sort=args.sort)
+        by_name = {photo.name: photo for photo in photos}
+        sheet = ContactSheet(supports.class_names, lambda name: by_name[name].read(), limit, _cards(supports, doubtful))
+        say(*(f"wrote {path}" for path in write_classified(made, entries, sheet)))
+        if args.sort:
+            _sort(made, entries, by_name, supports.class_names)
     say(*_summary(entries), *told.lines(), *(f"not classified: {name}: {why}" for name, why in problems.items()))
     return 1 if problems else 0
 
 
-def _write(made: Made, entries: list[Entry], photos: list[Photo], class_names: Sequence[str], *, sort: bool) -> None:
-    by_name = {photo.name: photo for photo in photos}
-    say(*(f"wrote {path}" for path in write_classified(made, entries, class_names, lambda name: by_name[name].read())))
-    if not sort:
-        return
+def _cards(supports: Supports, doubtful: Sequence[DoubtfulExample]) -> list[DoubtfulCard]:
+    return [
+        DoubtfulCard(one.name, supports.examples[one.number].image, one.class_name, one.own, one.nearest, one.other)
+        for one in doubtful
+    ]
+
+
+def _sort(made: Made, entries: list[Entry], photos: Mapping[str, Photo], class_names: Sequence[str]) -> None:
+    """Copies of the pictures, in a folder per class."""
     if old := made.clear(SORTED):
         say(f"removed {old} copies of an earlier run from {made.folder / SORTED}")
     folders = safe_names((*class_names, NONE))
     say(*(f"the copies of {name!r} are in {SORTED}/{folder}" for name, folder in folders.items() if folder != name))
     for one in entries:
         with written_beside(made.claim(f"{SORTED}/{folders[one.label]}/{one.picture}"), durable=False) as copy:
-            shutil.copyfile(str(by_name[one.picture].path), copy)
+            shutil.copyfile(str(photos[one.picture].path), copy)
 
 
 def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None) -> Mapping[str, str]:

@@ -48,6 +48,11 @@ class Features:
     maps: dict[str, Tensor]
     image_size: tuple[int, int]
 
+    @property
+    def deepest(self) -> str:
+        """The stage whose map has the most channels; of several the last by name, since names count up."""
+        return max(self.maps, key=lambda name: (self.maps[name].shape[-3], name))
+
     def view(self, *leading: int) -> Features:
         """The same maps with the leading dimensions replaced, for instance a flat B * K by (B, K)."""
         maps = {name: value.reshape(*leading, *value.shape[-3:]) for name, value in self.maps.items()}

@@ -47,3 +47,8 @@ def joined(parts: Sequence[Features]) -> Features:
     names = [name for name in parts[0].maps if all(name in part.maps for part in parts)]
     maps = {name: torch.cat([part.maps[name] for part in parts]) for name in names}
     return Features(maps, parts[0].image_size)
+
+
+def picture_vectors(features: Features) -> Tensor:
+    """The deepest maps [K, C, h, w] averaged over their positions, float32 [K, C] on the CPU."""
+    return features.maps[features.deepest].float().mean((-2, -1)).cpu()

@@ -7,8 +7,18 @@ result = segmenter(supports, "photo.jpg")
 """
 
 from sccan.predict.classifier import ClassifiedPicture, Classifier
+from sccan.predict.embedding import Embedding
 from sccan.predict.loading import load
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Example, Supports
 
-__all__ = ["ClassifiedPicture", "Classifier", "Example", "SegmentedPicture", "Segmenter", "Supports", "load"]
+__all__ = [
+    "ClassifiedPicture",
+    "Classifier",
+    "Embedding",
+    "Example",
+    "SegmentedPicture",
+    "Segmenter",
+    "Supports",
+    "load",
+]

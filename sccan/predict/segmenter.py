@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,7 @@ from sccan.errors import InputError
 from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
+from sccan.predict.embedding import Embedding, embedded
 from sccan.predict.supports import Example, Supports
 from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
@@ -261,6 +262,27 @@ class Segmenter:
             for shot, photo in ((shot, photos[shot.name]) for shot in shown)
         ]
         return Supports([*supports.examples, *found], notes=supports.notes)
+
+    def embed(
+        self,
+        pictures: Pictures,
+        *,
+        on_error: Failure | None = None,
+        told: Tally | None = None,
+        advance: Callable[[int], object] = int,
+    ) -> Embedding:
+        """Features of whole pictures, one vector each: for clustering and search.
+
+        Args:
+            on_error, told: see `each`.
+            advance: is told how many pictures more are done.
+
+        Raises InputError: a picture cannot be read, or none can.
+        """
+        photos = readable(find_photos(pictures), on_error, told)
+        return embedded(
+            self.trained, self.task.encode, photos, batch=self.task.batch, precision=self.precision, advance=advance
+        )
 
     @property
     def together(self) -> int:

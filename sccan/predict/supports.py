@@ -57,14 +57,24 @@ class Example:
         there = np.unique(self.label).tolist()
         return tuple(name for number, name in enumerate(self.classes, 1) if number in there)
 
-    @functools.cached_property
+    @property
     def digest(self) -> bytes:
         """Changes with the picture, the label and the names."""
+        return self._digests[1]
+
+    @property
+    def picture_digest(self) -> bytes:
+        """Changes with the picture alone."""
+        return self._digests[0]
+
+    @functools.cached_property
+    def _digests(self) -> tuple[bytes, bytes]:
         content = self.source.read_bytes() if isinstance(self.source, Path) else self.source.tobytes()
         found = hashlib.sha256(content)
+        picture = found.digest()
         found.update(repr((self.classes, None if self.label is None else self.label.shape)).encode())
         found.update(b"" if self.label is None else self.label.tobytes())
-        return found.digest()
+        return picture, found.digest()
 
 
 class Supports:
@@ -200,6 +210,16 @@ class Supports:
                 f"example {several.name} shows {', '.join(several.shown)}; a classifier needs one class per picture"
             )
         return self.examples, [names.index(example.shown[0]) for example in self.examples]
+
+    def told_twice(self) -> list[str]:
+        """For classification: a line where the same picture is shown as several classes."""
+        told = Tally()
+        first: dict[bytes, Example] = {}
+        for example in self.examples:
+            known = first.setdefault(example.picture_digest, example)
+            if known.shown != example.shown:
+                told.add("the same picture is an example of two classes; remove one", f"{known.name} = {example.name}")
+        return told.lines()
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,3 +95,52 @@ def test_a_broken_picture_is_told_and_the_rest_is_done(
     assert classify.main(_argv(model, place)) == 1
     assert "not classified: x.jpg: image" in capsys.readouterr().out
     assert len(list(csv.DictReader((place / "out" / "classified.csv").open()))) == 3
+
+
+def test_doubtful_examples_and_pictures_in_two_classes_are_told(
+    model: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(2, 6):
+        save(place / "examples" / "green" / f"{seed}.png", _tinted(1, seed))
+        save(place / "examples" / "red" / f"{seed}.png", _tinted(0, seed))
+    save(place / "examples" / "red" / "wrong.png", _tinted(1, 5))
+    argv = _argv(model, place, "--reject", "0.1")[2:]  # the default model
+    assert classify.main(argv) == 0
+    printed = capsys.readouterr().out
+    told = "the same picture is an example of two classes; remove one: 1 (green/5.png = red/wrong.png)"
+    assert told in printed
+    assert "doubtful example: red/wrong.png (red) is nearer to green" in printed
+    assert "about 6.2 % of the pictures that show one of the classes are expected there, too (from 15 exam" in printed
+    page = (place / "out" / "classified.html").read_text()
+    assert page.index("<h2>Doubtful examples: 1") < page.index("red/wrong.png") < page.index("<h2>blue: ")
+    assert "none of these: likeness below" in page
+    rows = list(csv.DictReader((place / "out" / "classified.csv").open()))
+    assert all(0 < float(row["likeness"]) <= 1.0001 for row in rows)
+
+
+def test_examples_that_cannot_serve_are_one_line(model: Path, place: Path, refusal: Refusal) -> None:
+    argv = _argv(model, place)
+    assert "--reject 1.0" not in refusal(classify.main, [*argv, "--reject", "1"])
+    (place / "examples" / "red" / "0.png").write_bytes(b"no picture")
+    (place / "examples" / "red" / "1.png").write_bytes(b"")
+    line = refusal(classify.main, argv)
+    assert "examples/red/0.png" in line
+    for name in ("0.png", "1.png"):
+        (place / "examples" / "red" / name).unlink()
+    assert "red holds no picture; add some, or remove it" in refusal(classify.main, argv)
+    shutil.rmtree(place / "examples" / "red")
+    shutil.rmtree(place / "examples" / "blue")
+    assert "examples of 'green' alone; telling pictures apart needs at least two" in refusal(classify.main, argv)
+
+
+def test_one_picture_and_hundreds_of_classes(model: Path, place: Path) -> None:
+    for number in range(200):
+        save(place / "many" / f"kind {number}" / "1.png", _tinted(number % 3, number)[:8, :9])
+    (place / "photos" / "red.png").unlink()
+    (place / "photos" / "blue.png").unlink()
+    argv = ["many" if word.endswith("examples") else word for word in _argv(model, place)]
+    argv[argv.index("many")] = str(place / "many")
+    assert classify.main(argv) == 0
+    (row,) = csv.DictReader((place / "out" / "classified.csv").open())
+    assert sum(float(value) for name, value in row.items() if name.startswith("kind ")) == pytest.approx(1, abs=1e-4)
+    assert (place / "out" / "classified.html").read_text().count("<section") == 2

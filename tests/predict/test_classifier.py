@@ -92,6 +92,64 @@ def test_a_picture_below_the_threshold_is_none_of_these(folders: tuple[Path, Pat
         classifier(supports, folders[1], none_below=1.0)
 
 
+def _flat(shade: int, seed: int) -> np.ndarray:
+    """Noise of one colour."""
+    noise = np.random.default_rng(seed).integers(0, 40, (24, 30, 3), dtype=np.uint8)
+    noise[..., shade] += 200
+    return noise
+
+
+def _tinted(counts: dict[str, int]) -> Supports:
+    supports = Supports()
+    for shade, (name, count) in enumerate(counts.items()):
+        for seed in range(count):
+            supports.add(_flat(shade, seed), class_name=name)
+    return supports
+
+
+def test_what_is_less_alike_than_the_examples_is_none_of_these() -> None:
+    classifier, supports = sccan.load("classify", device="cpu", batch=8), _tinted({"red": 10, "green": 10})
+    found = classifier.rejection(supports, 0.1)
+    assert (found.count, found.share) == (20, pytest.approx(2 / 21))
+    assert found.how == "examples, each without itself"
+    pictures = [_flat(0, 91), _flat(1, 91), _noise(3)]
+    results = classifier(supports, pictures, reject=0.1)
+    assert [one.name for one in results] == ["red", "green", NONE]
+    assert [one.likeness >= found.threshold for one in results] == [True, True, False]
+    assert [one.name != NONE for one in classifier(supports, pictures)] == [True] * 3
+    with pytest.raises(InputError, match=r"share of wrong rejections is 1.5, but must lie between 0 and 1"):
+        classifier(supports, pictures, reject=1.5)
+
+
+def test_copies_stand_for_only_examples(classifier_path: Path) -> None:
+    classifier = sccan.load(classifier_path, device="cpu")
+    assert isinstance(classifier, Classifier)
+    assert classifier.rejection(_tinted({"red": 1, "green": 1}), 0.2).how == "altered copies"
+    found = classifier.rejection(_tinted({"red": 3, "green": 1}), 0.2)
+    assert (found.count, found.how) == (8, "examples, each without itself and altered copies")
+
+
+def test_an_example_in_the_wrong_class_is_doubtful() -> None:
+    supports = _tinted({"red": 4, "green": 4, "blue": 1}).add(_flat(1, 77), class_name="red")
+    classifier = sccan.load("classify", device="cpu")
+    assert isinstance(classifier, Classifier)
+    (found,) = classifier.doubtful(supports)
+    assert (found.number, found.class_name, found.nearest) == (9, "red", "green")
+    assert found.other > found.own
+    assert "example 9 (red) is nearer to green" in str(found)
+
+
+def test_one_and_five_hundred_examples_many_classes_and_one_picture_give_finite_numbers(classifier_path: Path) -> None:
+    classifier = sccan.load(classifier_path, device="cpu", batch=64)
+    hundreds = Supports.from_arrays([_noise(n % 40) for n in range(300)], classes=[f"kind {n}" for n in range(300)])
+    uneven = Supports.from_arrays([_flat(0, n) for n in range(501)], classes=["red"] * 500 + ["green"])
+    for supports in (hundreds, uneven):
+        found = classifier(supports, _noise(2), reject=0.05)
+        assert isinstance(found, ClassifiedPicture)
+        assert np.isfinite([found.likeness, *found.probabilities.values()]).all()
+        assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-4)
+
+
 def test_supports_that_cannot_serve_are_one_clear_line(folders: tuple[Path, Path], classifier_path: Path) -> None:
     classifier = sccan.load(classifier_path, device="cpu")
     with pytest.raises(InputError, match="telling pictures apart needs at least two classes"):

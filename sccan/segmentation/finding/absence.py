@@ -78,18 +78,13 @@ def foreground_sums(query: Features, regions: Tensor) -> Tensor:
         query: maps [Q, C, h, w]; the deepest is used.
         regions: bool, [Q, H, W].
     """
-    features = _deepest(query)
+    features = query.maps[query.deepest].float()
     return (features * _on_map(regions, features)).sum((-2, -1))
 
 
 def _averaged(features: Features, regions: Tensor) -> Tensor:
-    deepest = _deepest(features)
+    deepest = features.maps[features.deepest].float()
     return masked_average_pooling(deepest, _on_map(regions, deepest))
-
-
-def _deepest(features: Features) -> Tensor:
-    """The map with the most channels; of several the last by name, since names count up."""
-    return max(features.maps.items(), key=lambda item: (item[1].shape[-3], item[0]))[1].float()
 
 
 def _on_map(regions: Tensor, features: Tensor) -> Tensor:

@@ -1,0 +1,45 @@
+"""Features of one's own pictures, once, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sccan.commands.entry import parser, say
+from sccan.commands.own_pictures import add_compute_options, add_model_option
+from sccan.engine.progress import Progress
+from sccan.errors import InputError
+from sccan.files.photos import Photo, find_photos
+from sccan.files.tally import Tally
+
+EXAMPLE = """  sccan embed photos/ --out features.safetensors
+  sccan classify --support kinds/ --images photos/ --features features.safetensors --out classified/
+
+Exit code 1: some pictures could not be read; they are named at the end, and all others are done."""
+SUFFIX = ".safetensors"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: the file holds a vector of every picture; 1: some could not be read."""
+    command = parser("Features of pictures in one file: for classify, for clustering and search.", EXAMPLE)
+    command.add_argument("images", type=Path, nargs="+", metavar="PATH", help="pictures, or folders of them")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"the file to write, {SUFFIX}")
+    add_model_option(command, "classify")
+    add_compute_options(command)
+    args = command.parse_args(argv)
+    if args.out.suffix != SUFFIX:
+        raise InputError(f"--out is {args.out}, but features are written as safetensors; let it end in {SUFFIX}")
+    from sccan.predict.loading import load  # torch takes seconds to import
+
+    model = load(args.model, device=args.device, precision=args.precision, batch=args.batch, opts=args.opts)
+    passed, told, problems = Tally(), Tally(), dict[str, str]()
+    photos = find_photos(args.images, passed=passed)
+    say(f"model: {model.trained.note}", *passed.lines())
+    with Progress(len(photos), "encoding", unit="picture") as bar:
+
+        def failed(photo: Photo, error: InputError) -> None:
+            problems[photo.name] = str(error)
+
+        found = model.embed(photos, on_error=failed, told=told, advance=bar.advance)
+    say(f"wrote {found.save(args.out)}: {found!r}", *told.lines())
+    say(*(f"left out: {name}: {why}" for name, why in problems.items()))
+    return 1 if problems else 0
