@@ -13,6 +13,7 @@ import torch
 
 from sccan.builders.segmentation.training import train_transform
 from sccan.classification.parts.logistic import logistic_weights
+from sccan.classification.words.packaged import packaged_words
 from sccan.commands import label
 from sccan.config import config_of
 from sccan.errors import InputError
@@ -34,6 +35,7 @@ NEEDS: dict[str, tuple[str, Callable[[], object], str]] = {
     "sklearn.linear_model": ("scientific", _logistic, "logistic regression"),
     "scipy.cluster.hierarchy": ("scientific", lambda: regions_of(torch.eye(3), 0.5), "INSID3"),
     "scipy.io": ("scientific", lambda: read_mat_label(Path("a.mat")), "a label of SBD"),
+    "pyarrow.parquet": ("words", lambda: packaged_words({"fox"}), "GloVe"),
     "uvicorn": ("page", lambda: label.main(["pictures"]), "the page"),
 }
 """Package -> the extra that brings it, what needs it, and what that is called."""
@@ -44,7 +46,7 @@ def test_what_is_missing_is_told_with_the_extra_that_brings_it(package: str, mon
     extra, use, told = NEEDS[package]
     monkeypatch.setitem(sys.modules, package, None)  # what Python itself does with a package that is not there
     monkeypatch.delitem(sys.modules, "sccan.segmentation.data.transforms.fast", raising=False)
-    with pytest.raises(InputError, match=rf"{told} needs the package .* pip install 'sccan\[{extra}\]'"):
+    with pytest.raises(InputError, match=rf"{told}.* needs the package .* pip install 'sccan\[{extra}\]'"):
         use()
 
 

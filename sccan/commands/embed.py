@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sccan.commands.entry import parser, say
+from sccan.commands.entry import parser
 from sccan.commands.own_pictures import add_compute_options, add_model_option
-from sccan.engine.progress import Progress
 from sccan.errors import InputError
-from sccan.files.photos import Photo, find_photos
-from sccan.files.tally import Tally
 
 EXAMPLE = """  sccan embed photos/ --out features.safetensors
   sccan classify --support kinds/ --images photos/ --features features.safetensors --out classified/
@@ -28,18 +25,6 @@ def main(argv: list[str] | None = None) -> int:
     args = command.parse_args(argv)
     if args.out.suffix != SUFFIX:
         raise InputError(f"--out is {args.out}, but features are written as safetensors; let it end in {SUFFIX}")
-    from sccan.predict.loading import load  # torch takes seconds to import
+    from sccan.commands.embed_pictures import embed_pictures  # torch takes seconds to import
 
-    model = load(args.model, device=args.device, precision=args.precision, batch=args.batch, opts=args.opts)
-    passed, told, problems = Tally(), Tally(), dict[str, str]()
-    photos = find_photos(args.images, passed=passed)
-    say(f"model: {model.trained.note}", *passed.lines())
-    with Progress(len(photos), "encoding", unit="picture") as bar:
-
-        def failed(photo: Photo, error: InputError) -> None:
-            problems[photo.name] = str(error)
-
-        found = model.embed(photos, on_error=failed, told=told, advance=bar.advance)
-    say(f"wrote {found.save(args.out)}: {found!r}", *told.lines())
-    say(*(f"left out: {name}: {why}" for name, why in problems.items()))
-    return 1 if problems else 0
+    return embed_pictures(args)

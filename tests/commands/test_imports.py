@@ -37,7 +37,7 @@ def imported(words: list[str], names: tuple[str, ...]) -> list[str]:
     return list(found)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["segment", "--help"], ["classify", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["segment", "--help"], ["classify", "--help"], ["embed", "--help"]])
 def test_help_needs_nothing_but_python(words: list[str]) -> None:
     assert imported(words, NEVER_FOR_HELP) == []
 

