@@ -60,7 +60,7 @@ class Sam:
         return within(masks[0, 0] > 0, box)
 
     def _embedding(self, image: np.ndarray) -> np.ndarray:
-        key = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+        key = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
         if key not in self._known:
             scale = SIDE / max(image.shape[:2])
             size = (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))
