@@ -103,6 +103,8 @@ class ZipReader(Reader):
 
     def members(self) -> Iterator[Member]:
         for info in self.archive.infolist():
+            if info.header_offset < 0:  # the beginning of the file is missing
+                raise zipfile.BadZipFile(f"{info.filename} lies before the beginning of the file")
             kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on Unix
             usual = kind in (0, stat.S_IFREG, stat.S_IFDIR)
             oddity = "" if usual else "a link" if kind == stat.S_IFLNK else "a device"

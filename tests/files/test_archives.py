@@ -103,6 +103,15 @@ def test_a_cut_off_archive_is_refused_in_one_line(tmp_path: Path, kind: str) -> 
     assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))
 
 
+@pytest.mark.parametrize("missing", [1, 20, 60])
+def test_a_zip_without_its_beginning_is_refused_in_one_line(tmp_path: Path, missing: int) -> None:
+    archive = written("zip", tmp_path, GOOD)
+    archive.write_bytes(archive.read_bytes()[missing:])
+    with pytest.raises(InputError, match=r"x\.zip cannot be unpacked: .* lies before the beginning of the file; it is"):
+        unpack(archive, tmp_path / "out", keep)
+    assert not (tmp_path / "out").exists()
+
+
 def test_altered_content_of_a_zip_leaves_no_file(tmp_path: Path) -> None:
     archive = written("zip", tmp_path, GOOD)
     content = bytearray(archive.read_bytes())
