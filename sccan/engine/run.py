@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -129,9 +130,10 @@ class Run:
         """Removes what a new run wrote, where nothing of it is worth resuming: its settings turned out unfit."""
         if self.writes and not self.resumed and not (self.folder / LAST).is_file():
             self.close()
-            _remove(self.folder)
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()
+            with contextlib.suppress(FileNotFoundError):  # somebody has removed the folder meanwhile
+                _remove(self.folder)
+                if not any(self.folder.iterdir()):
+                    self.folder.rmdir()
 
     def close(self) -> None:
         """Ends the events and lets others use the folder."""

@@ -2,6 +2,8 @@
 
 import gc
 import multiprocessing
+import os
+import signal
 import time
 
 import pytest
@@ -32,6 +34,18 @@ def test_an_unreadable_picture_is_one_line(workers: int) -> None:
     with pytest.raises(InputError) as error:
         list(pictures)
     assert str(error.value) == "picture 4 is unreadable; fetch it again"
+
+
+def deadly(number: int) -> torch.Tensor:
+    """A picture whose loading the system ends, as it does for want of memory."""
+    if number == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return torch.zeros(1)
+
+
+def test_a_worker_that_is_killed_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"a loader process ended before its time \(out of memory\?\)"):
+        list(load_in_order(deadly, [1, 4, 2], 1))
 
 
 def test_workers_end_at_once_after_an_error_and_when_nobody_asks_on() -> None:

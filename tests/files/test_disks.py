@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from sccan.files.alone import FolderLock, alone_in
 from sccan.files.arrays import array_written
 from sccan.files.journal import Journal
 from sccan.files.writing import remove_partial, write_bytes_atomically, write_text_atomically, written_beside
+from tests.files.short_files import files_up_to
 
 ROOT = Path(__file__).parents[2]
 KILOBYTES = 64
@@ -26,13 +26,8 @@ KILOBYTES = 64
 
 @pytest.fixture
 def short_files() -> Iterator[None]:
-    """No file may grow beyond some kilobytes, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (KILOBYTES << 10, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    with files_up_to(KILOBYTES << 10):
+        yield
 
 
 def by_numpy(path: Path) -> None:
