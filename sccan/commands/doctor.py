@@ -77,7 +77,13 @@ def check_config(path: Path, opts: list[str], question: Question) -> list[Findin
 
     from sccan.builders.classification.data import is_classification
     from sccan.builders.segmentation.data import protocol_of
-    from sccan.commands.doctor_machine import check_device, check_disk, check_versions, check_weights
+    from sccan.commands.doctor_machine import (
+        check_device,
+        check_disk,
+        check_settings,
+        check_versions,
+        check_weights,
+    )
     from sccan.config import load_config
 
     cfg = load_config(path, opts)
@@ -105,7 +111,14 @@ def check_config(path: Path, opts: list[str], question: Question) -> list[Findin
             "val_list": node.VAL_LIST,
         }
         findings += _examine(node.NAME, Path(node.ROOT), settings, question)
-    return [*findings, *check_weights(cfg), *check_disk(cfg), *check_device(cfg), *check_versions()]
+    return [
+        *findings,
+        *check_settings(cfg),
+        *check_weights(cfg),
+        *check_disk(cfg),
+        *check_device(cfg),
+        *check_versions(),
+    ]
 
 
 def _examine(name: str, root: Path, settings: dict[str, Any], question: Question) -> list[Finding]:

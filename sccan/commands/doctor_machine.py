@@ -13,12 +13,21 @@ from torchvision.models import get_model_weights
 from yacs.config import CfgNode
 
 from sccan.backbones.torchvision_resnet import DEPTHS
-from sccan.builders.classification.data import is_classification
+from sccan.builders.classification.data import build_classifier, is_classification
+from sccan.builders.engine import optimizer_settings, train_settings
 from sccan.builders.pretrained import load_backbone
 from sccan.builders.segmentation.base_learner import base_checkpoint
-from sccan.builders.segmentation.models import BASE_LEARNERS, build_backbone
+from sccan.builders.segmentation.models import (
+    BASE_LEARNERS,
+    build_backbone,
+    build_base_learner,
+    build_method,
+)
+from sccan.commands.train import require_fit
 from sccan.errors import InputError
+from sccan.method import Method
 from sccan.report.findings import Finding
+from sccan.segmentation.methods.pixel_classifier import PixelClassifier
 
 PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python-headless", "pycocotools", "yacs", "safetensors"),
@@ -28,6 +37,8 @@ EXTRAS = ("albumentations", "tensorboard", "scipy", "scikit-learn", "onnxruntime
 """Shown where they are installed; nobody has to have them."""
 TIGHT_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20
+ANY_CLASSES = 3
+"""Base classes of a model that is made to see whether its settings fit together."""
 
 
 def check_weights(cfg: CfgNode) -> list[Finding]:
@@ -62,6 +73,33 @@ def _check_base_learner(cfg: CfgNode) -> Finding:
         return Finding("ok", "base learner", f"{base_checkpoint(cfg)} is there")
     except InputError as error:
         return Finding("error", "base learner", str(error), "train the base learner first")
+
+
+def check_settings(cfg: CfgNode) -> list[Finding]:
+    """Whether the settings fit together and into the memory, as a training finds out when it makes its model."""
+    device = torch.device("cuda" if cfg.DEVICE != "cpu" and torch.cuda.is_available() else "cpu")
+    try:
+        train_settings(cfg)
+        require_fit(cfg, device)
+        with torch.device("meta"):  # shapes alone
+            model = _bare_model(cfg)
+        if model.parameter_groups():
+            optimizer_settings(cfg, model)
+    except InputError as error:
+        return [Finding("error", "settings", str(error), "correct the setting it names")]
+    return [Finding("ok", "settings", "they fit together and into the memory")]
+
+
+def _bare_model(cfg: CfgNode) -> Method | PixelClassifier:
+    """The model that a config names, on random weights."""
+    bare = cfg.clone()
+    bare.defrost()
+    bare.BACKBONE.WEIGHTS = ""
+    if is_classification(cfg):
+        return build_classifier(bare, ANY_CLASSES)
+    if cfg.METHOD.NAME in BASE_LEARNERS:
+        return build_base_learner(bare, ANY_CLASSES)
+    return build_method(bare, range(1, ANY_CLASSES + 1), pretrained=False)
 
 
 def check_disk(cfg: CfgNode) -> list[Finding]:

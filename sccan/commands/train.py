@@ -1,10 +1,14 @@
 """Train what a config names: a few-shot method, or the base learner that makes its backbone."""
 
+import torch
+from yacs.config import CfgNode
+
 from sccan.builders.classification import data as classification
 from sccan.builders.engine import open_training_run, optimizer_settings, run_folder, train_settings
 from sccan.builders.memory import require_memory
 from sccan.builders.released.checkpoint import model_settings
 from sccan.builders.segmentation import training as segmentation_training
+from sccan.builders.segmentation.models import BASE_LEARNERS
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start
@@ -28,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = train_settings(cfg)
     with start(cfg.DEVICE) as runtime:
         task = classification if classification.is_classification(cfg) else segmentation_training
-        require_memory(cfg, runtime.device, classification=task is classification)
+        require_fit(cfg, runtime.device)
         job = task.training_job(cfg, runtime)
         optimizers = optimizer_settings(cfg, job.model)
         with open_training_run(cfg, runtime, job.model, resume=args.resume, overwrite=args.overwrite) as run:
@@ -49,3 +53,9 @@ def main(argv: list[str] | None = None) -> int:
             else:
                 print(f"resume it: the same command with --resume (state in {run_folder(cfg)})")
     return 0 if result.complete else 3
+
+
+def require_fit(cfg: CfgNode, device: torch.device) -> None:
+    """Raises InputError: the settings ask for more memory than there is."""
+    labels = classification.is_classification(cfg)
+    require_memory(cfg, device, classification=labels, learns_backbone=labels or cfg.METHOD.NAME in BASE_LEARNERS)

@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
+from sccan.builders.memory import MAPS, machine_bytes
 from sccan.errors import InputError
 from sccan.files.heads import head_of
 from sccan.files.photos import AHEAD, Photo
@@ -47,20 +49,33 @@ def told_masks(segmenter: Segmenter, supports: Supports) -> list[str]:
 
 
 def told_memory(segmenter: Segmenter, photos: Sequence[Photo], n_classes: int) -> list[str]:
-    """A line where pictures are so large, or classes so many, that the memory may not do."""
+    """A line where pictures are so large, or classes so many, that the memory may not do.
+
+    Raises InputError: it cannot do.
+    """
     largest, name = 0, ""
     for photo in photos:
         with contextlib.suppress(InputError):  # told when it is read
             height, width = head_of(photo.path, "image").size if photo.path else (0, 0)
             if height * width > largest:
                 largest, name = height * width, photo.name
+    together = min(segmenter.together, len(photos))
+    _require(
+        f"{together} pictures of {segmenter.size}x{segmenter.size} at once",
+        3 * 4 * segmenter.size**2 * together * MAPS,
+        segmenter.device,
+        "use a smaller --batch or --size",
+    )
     maps = 4 * largest * n_classes
     kept = maps if maps <= MAPS_KEPT else 4 * largest
-    needed = 3 * largest * (segmenter.together + AHEAD) + 4 * kept + 12 * largest
-    if needed < MUCH:
-        return []
+    needed = 3 * largest * (together + AHEAD) + 4 * kept + 12 * largest
     how = "" if maps <= MAPS_KEPT else f"; the maps of {n_classes} classes are made one after the other"
-    return [
-        f"about {needed / 1e9:.1f} GB of memory for pictures as large as {name} ({largest / 1e6:.0f} megapixels){how}; "
-        "a smaller --batch needs less"
-    ]
+    what = f"pictures as large as {name} ({largest / 1e6:.0f} megapixels){how}"
+    _require(what, needed, torch.device("cpu"), "use a smaller --batch, or cut the pictures")
+    return [f"about {needed / 1e9:.1f} GB of memory for {what}; a smaller --batch needs less"] * (needed >= MUCH)
+
+
+def _require(what: str, needed: int, device: torch.device, advice: str) -> None:
+    there = machine_bytes(device)
+    if needed > there:
+        raise InputError(f"{what} take about {needed / 1e9:.1f} GB, but {device} has {there / 1e9:.1f} GB; {advice}")

@@ -34,6 +34,7 @@ def config(root: Path, tmp_path: Path) -> Path:
     path.write_text(
         f"DATA: {{NAME: pascal, ROOT: {root}, CACHE: {tmp_path}/cache, TRAIN_LIST: train.txt, VAL_LIST: val.txt}}\n"
         f"BACKBONE: {{NAME: small}}\nMETHOD: {{NAME: pixel_classifier}}\nOUTPUT: {tmp_path}/runs\n"
+        f"OPTIM: {{all: {{ALGORITHM: sgd, LR: 0.1}}}}\n"
     )
     return path
 
@@ -69,7 +70,7 @@ def test_text_ends_with_the_verdict(config: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.endswith(" warnings: training could start\n")
     assert main([str(config), "--workers", "1", "--quick", "--opts", "METHOD.NAME", "sccan"]) == 1
     text = capsys.readouterr().out
-    assert text.endswith("1 errors, 2 warnings: training could not start\n")
+    assert text.endswith("2 errors, 2 warnings: training could not start\n")
     assert (
         "error   backbone weights: BACKBONE.WEIGHTS is empty, but sccan keeps its backbone frozen\n        -> name a"
         in text
