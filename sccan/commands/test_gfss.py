@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from yacs.config import CfgNode
@@ -19,6 +21,7 @@ from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.environment import source_revision
+from sccan.engine.together import alone_for_all
 from sccan.episodes.manifest import manifest_hash
 from sccan.errors import InputError
 from sccan.files.writing import write_json
@@ -76,29 +79,36 @@ def main(argv: list[str] | None = None) -> int:
         merge = MERGES[args.merge]
         tau = named if named is not None else chosen_tau(cfg, runtime, data, method, merge)
         score = GeneralisedScore(logit_score(cfg).comparison, data.fold, merge, tau)
-        seeds = _test_seeds(cfg, runtime, data, tested, score)
         folder = args.out or run_folder(cfg) / "results" / f"gfss_{args.merge}_{cfg.EPISODE.SHOTS}shot"
-        if runtime.is_main:
-            facts = {
-                "method": cfg.METHOD.NAME,
-                "backbone": backbone_name(cfg),
-                "data": data.dataset.name,
-                "fold": data.fold.number,
-                "shots": cfg.EPISODE.SHOTS,
-                "protocol": f"generalised ({protocol_of(cfg).name})",
-                "merge": args.merge,
-                "tau": tau,
-                "tau_from": "base classes" if named is None else "the command line or its default",
-                "checkpoint": str(path),
-                "checkpoint_digest": digest(path),
-                "selection": header.get("selection", "unknown (the checkpoint does not say)"),
-                "code_revision": source_revision() or "",
-            }
-            write_json(folder / "results.json", facts | _record(seeds))
-            print(_text(data, seeds))
-            print(f"threshold {tau}" + (", chosen on base classes" if named is None else ""))
-            print(f"results: {folder}")
+        with alone_for_all(folder, runtime):
+            seeds = _test_seeds(cfg, runtime, data, tested, score)
+            if runtime.is_main:
+                facts = _facts(cfg, data, path, header) | {
+                    "merge": args.merge,
+                    "tau": tau,
+                    "tau_from": "base classes" if named is None else "the command line or its default",
+                }
+                write_json(folder / "results.json", facts | _record(seeds))
+                print(_text(data, seeds))
+                print(f"threshold {tau}" + (", chosen on base classes" if named is None else ""))
+                print(f"results: {folder}")
     return 0
+
+
+def _facts(cfg: CfgNode, data: SegmentationData, path: Path, header: Mapping[str, Any]) -> dict[str, Any]:
+    """What was tested."""
+    return {
+        "method": cfg.METHOD.NAME,
+        "backbone": backbone_name(cfg),
+        "data": data.dataset.name,
+        "fold": data.fold.number,
+        "shots": cfg.EPISODE.SHOTS,
+        "protocol": f"generalised ({protocol_of(cfg).name})",
+        "checkpoint": str(path),
+        "checkpoint_digest": digest(path),
+        "selection": header.get("selection", "unknown (the checkpoint does not say)"),
+        "code_revision": source_revision() or "",
+    }
 
 
 def _tau(text: str) -> float | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sccan.engine.modes import autocast
 from sccan.errors import InputError
+from sccan.files.plain import one_line
 from sccan.reference.cases import Case, Line, Runner, find_cases, read_case, run_case
 
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -109,8 +110,9 @@ def verify(
             except InputError as error:
                 lines = [Line("(case)", False, inf, inf, "", f"refused: {error}")]
             except Exception as error:
-                traceback.print_exc()
-                lines = [Line("(case)", False, inf, inf, "", f"broke off: {type(error).__name__}: {error}")]
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                said = one_line(f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})")
+                lines = [Line("(case)", False, inf, inf, "", f"broke off: {said}")]
             if lines is None:
                 summary.refused += 1
                 continue

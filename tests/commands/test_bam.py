@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from sccan.commands import evaluate_miou, test, test_gfss, train, visualize
 from sccan.engine.checkpoint import read_header, read_state
+from sccan.files.alone import alone_in
 from sccan.segmentation.evaluation.tau import GRID
 from tests.commands.conftest import Tiny
 
@@ -160,6 +161,15 @@ def test_pictures_show_what_both_learners_say(tiny: Tiny, base: Path, bam: Path,
     page = (tmp_path / "episodes.html").read_text()
     assert page.count("meta learner") >= 2
     assert page.count("base learner") >= 2
+
+
+def test_two_generalised_tests_into_one_folder_are_refused(
+    tiny: Tiny, base: Path, bam: Path, tmp_path: Path, refusal
+) -> None:
+    with alone_in(tmp_path):
+        line = refusal(test_gfss.main, ["--out", str(tmp_path), *bam_argv(tiny, base)])
+    assert f"another process works on {tmp_path} now" in line
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_generalised_test_needs_bam(tiny: Tiny, refusal) -> None:

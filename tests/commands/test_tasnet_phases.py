@@ -203,7 +203,8 @@ def test_a_killed_command_goes_on_at_its_phase_to_the_same_numbers(
     process.wait()
     assert not list(tmp_path.rglob("results.json"))
     subprocess.run(argv, cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert _result(words)["accuracy"] == _result(done / "tasnet_cpu_5w1s")["accuracy"]
+    for fact in ("accuracy", "checkpoint_digest"):
+        assert _result(words)[fact] == _result(done / "tasnet_cpu_5w1s")[fact]
     one, two = (read_state(folder / "tasnet_cpu_5w1s" / "last.pt") for folder in (tmp_path, done))
     assert torch.equal(_flat(one["updater"]), _flat(two["updater"]))
 
