@@ -1,15 +1,20 @@
 """Manifests replay the same episodes wherever the data lies, and are refused when they do not fit."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sccan.episodes.episode import EpisodeSpec
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest, write_manifest
+from sccan.episodes.named_manifest import read_named
 from sccan.errors import InputError
+from sccan.files.formats import ManifestEpisode, ManifestHeader
 from tests.episodes.made_up import made_up_index
 
 COUNTS = np.random.default_rng(0).integers(0, 5000, (9, 4))
@@ -171,3 +176,51 @@ def test_a_picture_without_the_class_is_refused(tmp_path: Path) -> None:
 def test_a_manifest_without_episodes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one episode"):
         write_manifest(tmp_path / "m", [], made_up_index(COUNTS), dataset="x", fold=0, protocol="x", seed=0)
+
+
+EVIL = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("picture003"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=2),
+    max_leaves=5,
+)
+FIELDS = sorted({name for struct in (ManifestHeader, ManifestEpisode) for name in struct.__struct_fields__})
+
+
+@settings(max_examples=100, deadline=None)
+@given(line=st.integers(0, 2), field=st.sampled_from([*FIELDS, "other"]), value=EVIL)
+def test_any_value_anywhere_is_one_line_or_the_same_episodes(line: int, field: str, value: object) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = change(file_of(Path(folder)), line, **{field: value})
+        try:
+            manifest = read_manifest(file, made_up_index(COUNTS))
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            return
+    assert manifest.specs == SPECS
+
+
+@st.composite
+def made_up_specs(draw: st.DrawFn) -> tuple[EpisodeSpec, ...]:
+    """Episodes on pictures that show every class."""
+    shots, ways = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    found = []
+    for number in range(draw(st.integers(1, 4))):
+        pictures = draw(st.permutations(range(9)))
+        classes = tuple(draw(st.permutations(range(1, 4)))[:ways])
+        support = tuple(tuple(pictures[way * shots : (way + 1) * shots]) for way in range(ways))
+        query = tuple((pictures[ways * shots + way],) for way in range(ways))
+        found.append(EpisodeSpec(number, classes, support, query))
+    return tuple(found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(specs=made_up_specs(), seed=st.integers(0, 2**32 - 1))
+def test_any_episodes_come_back_as_they_were(specs: tuple[EpisodeSpec, ...], seed: int) -> None:
+    index = made_up_index(np.full((9, 4), 50))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "episodes.jsonl"
+        written = write_manifest(file, specs, index, dataset="shapes", fold=0, protocol="stratified", seed=seed)
+        manifest = read_manifest(file, index)
+        named = read_named(file)
+    assert (manifest.specs, manifest.hash) == (specs, written)
+    assert named.untouched
