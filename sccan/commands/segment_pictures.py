@@ -37,11 +37,12 @@ def segment_pictures(args: argparse.Namespace) -> int:
     passed = Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     say(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
+    memory = told_memory(segmenter, photos, len(supports.class_names))  # before any of it is taken
     segmenter.condition(supports)  # a bad example is told before any file is written
     if args.learn:
         marked, supports = supports, segmenter.transduced(supports, photos, args.learn)
         say(_learned(marked, supports))
-    say(*told_masks(segmenter, supports), *told_memory(segmenter, photos, len(supports.class_names)))
+    say(*told_masks(segmenter, supports), *memory)
     checked = support_outcomes(segmenter, supports) if args.report else []
     say(*told_weak(checked))
     folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite)

@@ -178,6 +178,13 @@ def test_what_it_must_not_do_is_one_clear_line(model: Path, place: Path, refusal
     assert "there is no model" in refusal(segment.main, _argv(tmp_path / "none.pth", place))
 
 
+def test_an_input_beyond_all_memory_is_refused_before_any_is_taken(model: Path, place: Path, refusal: Refusal) -> None:
+    line = refusal(segment.main, _argv(model, place, "--size", "1000000"))
+    assert "2 pictures of 1000000x1000000 at once take about" in line
+    assert "use a smaller --batch or --size" in line
+    assert not (place / "out").exists()
+
+
 def test_other_formats_and_instances(model: Path, place: Path) -> None:
     argv = _argv(model, place, "--no-overlays", "--format", "labelme, png,coco-polygons", "--instances")
     assert segment.main(argv) == 0
