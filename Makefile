@@ -30,7 +30,7 @@ test-browser: $(STAMP)  ## the page of `sccan label` in a headless Chromium (Deb
 screenshots: $(STAMP)  ## the pictures of docs/label.md
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -m browser tests/page/browser/test_way.py tests/page/browser/test_tools.py -k "take_along or phone"
 
-fuzz: $(STAMP)  ## broken files of every format, a few minutes
+fuzz: $(STAMP)  ## broken files of every format, ten minutes; a share of it is in test-slow
 	$(BIN)/python -m pytest -m fuzz tests/fuzz
 
 test-all: test test-slow test-browser lint

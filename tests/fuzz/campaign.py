@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.fuzz.mutations import Mutation
 ROOT = Path(__file__).parents[2]
 PARTLY = 1
 """Exit code of commands that did what they could, and said what they could not."""
+SOME = (0, PARTLY, 2)
 MOST_BYTES = 2 << 30
 MOST_SECONDS = 20.0
 LONGEST_LINE = 2100
@@ -34,6 +35,7 @@ class Case:
         argv: the command; ``{}`` is the copy.
         mutations: what may happen to the file.
         codes: exit codes that are answers.
+        inside: whether the copy is the command's current folder.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Case:
     argv: Sequence[str]
     mutations: Sequence[Mutation]
     codes: tuple[int, ...] = (0, 2)
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class Fault:
     mutation: str
     why: str
     said: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, seed {self.seed}, {self.mutation}: {self.why}\n{self.said}"
 
 
 class Zygote:
@@ -98,7 +104,8 @@ def attempt(case: Case, seed: int, runner: Zygote, folder: Path) -> Fault | None
     mutation = draw.choice(list(case.mutations))
     mutation(copy / case.target, draw)
     out, err = folder / "out.txt", folder / "err.txt"
-    ended = runner.run([word.replace("{}", str(copy)) for word in case.argv], out, err)
+    argv = [word.replace("{}", str(copy)) for word in case.argv]
+    ended = runner.run(argv, out, err, copy if case.inside else ROOT)
     said, told = err.read_bytes().decode("utf-8", "replace"), out.read_bytes().decode("utf-8", "replace")
     why = verdict(case, ended, said, told)
     return Fault(case.name, seed, mutation.__name__, why, said[-3000:]) if why else None
@@ -127,9 +134,16 @@ def verdict(case: Case, ended: dict[str, float], said: str, told: str) -> str:
 
 
 def campaign(
-    cases: Sequence[Case], runner: Zygote, folder: Path, *, first: int = 0, tries: int = 10, seconds: float = 1e9
+    cases: Sequence[Case],
+    runner: Zygote,
+    folder: Path,
+    *,
+    first: int = 0,
+    tries: int = 10,
+    seconds: float = 1e9,
+    told: Callable[[Fault], None] = lambda fault: None,
 ) -> tuple[list[Fault], int]:
-    """Every case with seeds from `first` on, one seed after the other, until the time is over.
+    """Every case with seeds from `first` on, one seed after the other, until the time is over; `told` gets each fault.
 
     Returns:
         The faults, and how many tries were made.
@@ -143,4 +157,5 @@ def campaign(
             made += 1
             if fault is not None:
                 faults.append(fault)
+                told(fault)
     return faults, made

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 EVIL: tuple[Any, ...] = (
     None, True, -1, 0, 0.5, 1e308, float("nan"), float("inf"), 10**9, 10**19, -(10**30), "", "x", "1", "nan", "1e999",
     "x" * 5000, "\x1b[31mred\x1b[0m", "a\nerror: forged", "../../../etc/passwd", "/etc/passwd", "a\0b", "\ud800",
@@ -111,6 +114,27 @@ def replaced(path: Path, draw: random.Random) -> None:
         path.write_bytes(content)
 
 
+def pictured(path: Path, draw: random.Random) -> None:
+    """A sound picture is there, of another form, kind of colours, size or way up."""
+    shape = draw.choice(((1, 1), (1, 300), (40, 48), (48, 40), (30, 40), (700, 900)))
+    pixels = np.frombuffer(draw.randbytes(shape[0] * shape[1] * 4), np.uint8).reshape(*shape, 4)
+    mode = draw.choice(("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F"))
+    if mode in ("I;16", "I", "F"):
+        picture = Image.fromarray(pixels[..., 0].astype({"I;16": "uint16", "I": "int32", "F": "float32"}[mode]) * 3)
+    else:
+        picture = Image.fromarray(pixels).convert("RGB").convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = draw.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 300))
+    forms = ["PNG", "TIFF", "JPEG", "WEBP", "BMP", "GIF"]
+    draw.shuffle(forms)
+    for form in forms:
+        try:
+            picture.save(path, form, **({} if form in ("BMP", "GIF") else {"exif": exif}))
+            return
+        except (OSError, ValueError, KeyError):  # not every form has every kind of colours
+            path.unlink(missing_ok=True)
+
+
 def lines(path: Path, draw: random.Random) -> None:
     """A line is missing, stands twice, is swapped, or a word of it is something else."""
     rows = path.read_text("utf-8", "replace").split("\n")
@@ -124,7 +148,7 @@ def lines(path: Path, draw: random.Random) -> None:
         other = draw.randrange(len(rows))
         rows[at], rows[other] = rows[other], rows[at]
     else:
-        separators = [one for one in (":", ",", " ", "\t") if one in rows[at]] or [" "]
+        separators = [one for one in (":", ",", " ", "\t", '"', ">") if one in rows[at]] or [" "]
         mark = draw.choice(separators)
         cells = rows[at].split(mark)
         cells[draw.randrange(len(cells))] = draw.choice(WORDS)
@@ -135,8 +159,7 @@ def lines(path: Path, draw: random.Random) -> None:
 def values(path: Path, draw: random.Random) -> None:
     """A value of a JSON file, or of a line of JSON lines, is missing, stands twice or is evil."""
     text = path.read_text()
-    whole = not path.name.endswith("jsonl")
-    rows = [text] if whole else text.splitlines()
+    rows = [text] if _is_one(text) else text.splitlines()
     at = draw.randrange(len(rows))
     tree = json.loads(rows[at])
     for _ in range(draw.choice((1, 1, 2))):
@@ -147,6 +170,15 @@ def values(path: Path, draw: random.Random) -> None:
     if draw.random() < 0.05 and rows[at].startswith("{"):
         rows[at] = rows[at].replace("{", '{"format": 1, "format": 2, ', 1)
     path.write_text("\n".join(rows) + "\n")
+
+
+def _is_one(text: str) -> bool:
+    """Whether a text is one JSON value, and not one on each line."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 def _changed(tree: Any, draw: random.Random) -> Any:
@@ -177,3 +209,4 @@ def _changed(tree: Any, draw: random.Random) -> Any:
 BYTES: tuple[Mutation, ...] = (flip, cut, grow, numbers, replaced)
 TEXT: tuple[Mutation, ...] = (lines, lines, lines, flip, cut, grow, replaced)
 JSON: tuple[Mutation, ...] = (values, values, values, values, flip, cut, grow, replaced)
+PICTURE: tuple[Mutation, ...] = (pictured, pictured, pictured)

@@ -9,17 +9,19 @@ import pytest
 from tests.fuzz.campaign import campaign, zygote
 from tests.fuzz.material import all_cases
 
-SECONDS = 150
-"""Of the tries, the making of the material not counted."""
+SHARE, WHOLE = (0, 3, 150), (1000, 100, 600)
+"""First seed, tries of every format, and seconds of the clock after which no other begins, the making of the material
+not counted."""
 
 
-@pytest.mark.fuzz
-def test_every_format_answers_whatever_its_files_hold(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "tries", "seconds"),
+    [pytest.param(*SHARE, marks=pytest.mark.slow), pytest.param(*WHOLE, marks=pytest.mark.fuzz)],
+    ids=["share", "whole"],
+)
+def test_every_format_answers_whatever_its_files_hold(first: int, tries: int, seconds: float, tmp_path: Path) -> None:
     with zygote() as runner:
         cases = all_cases(tmp_path / "material")
-        faults, made = campaign(cases, runner, tmp_path, tries=40, seconds=SECONDS)
-    told = "\n".join(
-        f"{fault.name}, seed {fault.seed}, {fault.mutation}: {fault.why}\n{fault.said}" for fault in faults
-    )
-    assert not faults, told
+        faults, made = campaign(cases, runner, tmp_path, first=first, tries=tries, seconds=seconds)
+    assert not faults, "\n".join(map(str, faults))
     assert made >= len(cases)

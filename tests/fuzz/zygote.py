@@ -30,7 +30,7 @@ ROOM = 3 << 30
 def imported() -> None:
     """What the commands import, so that a fork need not."""
     torch.set_num_threads(1)
-    for name in commands.COMMANDS:
+    for name in (*commands.COMMANDS, "doctor_machine"):
         importlib.import_module(f"sccan.commands.{name}")
     for name in ("h5py", "scipy.io", "torch.utils.tensorboard", "safetensors.torch"):
         importlib.import_module(name)
