@@ -41,6 +41,9 @@ from sccan.files.tally import Tally
 from sccan.predict.embedding import Embedding, Origin, embedded
 from sccan.predict.supports import Supports
 
+KEPT_TOGETHER = 4096
+"""Pictures of which features are known that are judged at a time."""
+
 
 @dataclass(frozen=True)
 class ClassifiedPicture:
@@ -231,7 +234,9 @@ class Classifier:
         side = self.task.transform.size
         backbone = backbone_name(self.trained.cfg)
         pictures.require(Origin(backbone, self.trained.digest, method.stages[0], side, self.precision))
-        yield [(name, None) for name in pictures.names], pictures.features.to(self.device)
+        together = len(pictures) if self.is_transductive else KEPT_TOGETHER
+        for names in batched(pictures.names, together):
+            yield [(name, None) for name in names], pictures.of(names).features.to(self.device)
 
     def rejection(self, supports: Supports, share: float) -> Rejection:
         """From which likeness on a picture is one of the classes, read off the examples.
