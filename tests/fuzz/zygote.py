@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+import sccan
 from sccan.commands import main as commands
 from sccan.commands.entry import run_main
 
@@ -30,8 +32,8 @@ ROOM = 3 << 30
 def imported() -> None:
     """What the commands import, so that a fork need not."""
     torch.set_num_threads(1)
-    for name in (*commands.COMMANDS, "doctor_machine"):
-        importlib.import_module(f"sccan.commands.{name}")
+    for module in pkgutil.walk_packages(sccan.__path__, "sccan."):
+        importlib.import_module(module.name)
     for name in ("h5py", "scipy.io", "torch.utils.tensorboard", "safetensors.torch"):
         importlib.import_module(name)
 
