@@ -20,7 +20,7 @@ READ = {"cvat_coco": "annotations/instances_default.json", "labelme": "a.json", 
 
 
 def cases(folder: Path) -> list[Case]:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     model = segmenter_file(folder)
     own = _examples(folder / "own")
     argv = ["segment", "--model", str(model), "--support", "{}/examples", "--images", "{}/photos", "--out", "{}/out"]
@@ -68,7 +68,7 @@ def _results(folder: Path, own: Path, argv: list[str]) -> list[Case]:
 
 
 def _weights(folder: Path, model: Path, own: Path, argv: list[str]) -> list[Case]:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "best.safetensors").write_bytes(model.read_bytes())
     elsewhere = [word.replace("{}", str(own)) if word != "{}/out" else word for word in argv]
     elsewhere[2] = "{}/best.safetensors"

@@ -1,6 +1,8 @@
 """PASCAL: archives, unpacked folders and converted labels lead to the same data set; every failure says what to do."""
 
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,16 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.segmentation.data.prepare.voc import CONVERTED, VARIANT, Sources, prepare_pascal, read_mat_label
+from sccan.segmentation.data.prepare.voc import (
+    CONVERTED,
+    LARGEST_PART,
+    MAT_COMPRESSED,
+    MAT_HEADER,
+    VARIANT,
+    Sources,
+    prepare_pascal,
+    read_mat_label,
+)
 from sccan.segmentation.data.sets.lists import read_list
 from sccan.segmentation.data.sets.record import label_variant
 from tests.segmentation.data.prepare import made_up
@@ -172,6 +183,15 @@ def test_a_damaged_mat_file_is_refused_in_one_line(tmp_path: Path, cut: float) -
     path = tmp_path / "x.mat"
     path.write_bytes(content[: int(cut * len(content)) if isinstance(cut, float) else cut])
     with pytest.raises(InputError, match=r"x\.mat is no label of SBD \(GTcls\.Segmentation\): .*; unpack the archive"):
+        read_mat_label(path)
+
+
+def test_a_mat_file_that_unpacks_to_more_than_a_label_is_refused(tmp_path: Path) -> None:
+    head = made_up.mat(label_of("2008_000019", rim=False))[:MAT_HEADER]
+    packed = zlib.compress(bytes(LARGEST_PART + 1))
+    path = tmp_path / "x.mat"
+    path.write_bytes(head + struct.pack("<II", MAT_COMPRESSED, len(packed)) + packed)
+    with pytest.raises(InputError, match=r"x\.mat is no label of SBD .*: a part of more than 64 MB"):
         read_mat_label(path)
 
 
