@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import functools
+import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +15,7 @@ from pathlib import Path
 from sccan.builders.released.trained import load_trained
 from sccan.classification.classifying import NONE
 from sccan.commands.entry import say
+from sccan.engine.distributed import Runtime, start
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
 from sccan.files.alone import alone_in
@@ -32,50 +36,83 @@ SORTED = "sorted"
 
 
 def classify_pictures(args: argparse.Namespace) -> int:
-    """Exit code 0: every picture has got a class, or none; 1: some could not be read."""
+    """Exit code 0: every picture has got a class, or none; 1: some could not be read.
+
+    Processes that torchrun started share the pictures, unless the method looks at all of them together; the first
+    keeps the folder and says what there is to say.
+    """
+    with start(args.device) as runtime:
+        return _classify(args, runtime)
+
+
+def _classify(args: argparse.Namespace, runtime: Runtime) -> int:
     classifier = Classifier(
-        load_trained(args.model, args.opts), device=args.device, precision=args.precision, batch=args.batch
+        load_trained(args.model, args.opts), device=str(runtime.device), precision=args.precision, batch=args.batch
     )
     supports = Supports.from_folder(args.support)
     passed, told = Tally(), Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     truth = _truth(photos, supports.class_names, args.labels)
     kept = Embedding.load(args.features).of([photo.name for photo in photos]) if args.features else None
-    say(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
-    say(*supports.told_twice())
+    tell = functools.partial(say, shown=runtime.is_main)
+    tell(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
+    tell(*supports.told_twice())
     doubtful = classifier.doubtful(supports)  # bad examples are told before any file is written
     limit = str(classifier.rejection(supports, args.reject)) if args.reject else ""
-    say(*(str(one) for one in doubtful), *([limit] if limit else []))
+    tell(*(str(one) for one in doubtful), *([limit] if limit else []))
     problems: dict[str, str] = {}
-    with alone_in(args.out):
-        made = Made(args.out)
-        made.require(FILES)
-        made.require_folder(SORTED)
-        with Progress(len(photos), "classifying", unit="picture") as bar:
+    alone = classifier.is_transductive or kept is not None
+    own = (photos if runtime.is_main else []) if alone else _own_share(photos, classifier.batch, runtime)
+    with contextlib.ExitStack() as stack:
+        with runtime.main_first():
+            if runtime.is_main:
+                stack.enter_context(alone_in(args.out))
+                made = Made(args.out)
+                made.require(FILES)
+                made.require_folder(SORTED)
+        with Progress(len(own), "classifying", unit="picture", shown=runtime.is_main) as bar:
 
             def failed(photo: Photo, error: InputError) -> None:
                 problems[photo.name] = str(error)
                 bar.advance()
 
-            entries = []
+            found: dict[str, tuple[str, list[float], float]] = {}
             for one in classifier.each(
                 supports,
-                photos if kept is None else kept,
+                kept if kept is not None and runtime.is_main else own,
                 none_below=args.none_below,
                 reject=args.reject,
                 on_error=failed,
                 told=told,
             ):
-                probabilities = tuple(one.probabilities.values())
-                entries.append(Entry(one.picture, one.name, probabilities, one.likeness, truth.get(one.picture)))
+                found[one.picture] = one.name, list(one.probabilities.values()), one.likeness
                 bar.advance()
+        outcomes = runtime.gather(json.dumps([found, problems, list(told)]))
+        if not runtime.is_main:
+            return 0
+        for others_found, others_problems, others_told in map(json.loads, outcomes[1:]):
+            found |= others_found
+            problems |= others_problems
+            told.extend((what, name) for what, name in others_told)
+        entries = []
+        for photo in photos:
+            if photo.name in found:
+                name, probabilities, likeness = found[photo.name]
+                entries.append(Entry(photo.name, name, tuple(probabilities), likeness, truth.get(photo.name)))
         by_name = {photo.name: photo for photo in photos}
         sheet = ContactSheet(supports.class_names, lambda name: by_name[name].read(), limit, _cards(supports, doubtful))
         say(*(f"wrote {path}" for path in write_classified(made, entries, sheet)))
         if args.sort:
             _sort(made, entries, by_name, supports.class_names)
-    say(*_summary(entries), *told.lines(), *(f"not classified: {name}: {why}" for name, why in problems.items()))
+    unread = [f"not classified: {photo.name}: {problems[photo.name]}" for photo in photos if photo.name in problems]
+    say(*_summary(entries), *told.lines(), *unread)
     return 1 if problems else 0
+
+
+def _own_share(photos: list[Photo], together: int, runtime: Runtime) -> list[Photo]:
+    """The pictures of this process: every so many-th group of those that are computed together."""
+    groups = [photos[start : start + together] for start in range(0, len(photos), together)]
+    return [photo for group in groups[runtime.rank :: runtime.world_size] for photo in group]
 
 
 def _cards(supports: Supports, doubtful: Sequence[DoubtfulExample]) -> list[DoubtfulCard]:

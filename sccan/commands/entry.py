@@ -47,8 +47,14 @@ def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def say(*lines: str) -> None:
-    """Prints sentences of ours, whatever names they hold: a line each, without what a terminal would obey."""
+def say(*lines: str, shown: bool = True) -> None:
+    """Prints sentences of ours, whatever names they hold: a line each, without what a terminal would obey.
+
+    Args:
+        shown: False on all processes but one.
+    """
+    if not shown:
+        return
     print("".join(f"{plain(line, LONGEST_LINE)}\n" for line in lines), end="")
 
 

@@ -20,7 +20,12 @@ def add_picture_options(command: argparse.ArgumentParser, *, model: str, support
     add_model_option(command, model)
     command.add_argument("--support", type=Path, required=True, metavar="DIR", help=support)
     command.add_argument(
-        "--images", type=Path, required=True, nargs="+", metavar="PATH", help="pictures, or folders of them"
+        "--images",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="PATH",
+        help="pictures, folders of them, or lists (.txt: a path per line)",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import functools
+import json
+import math
+from collections.abc import Callable, Sequence
 
 from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import say
+from sccan.engine.distributed import Runtime, start
 from sccan.engine.progress import Progress
 from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
@@ -21,10 +25,18 @@ SHOWN = 5
 
 
 def segment_pictures(args: argparse.Namespace) -> int:
-    """Exit code 0: every picture is segmented; 1: some could not be read."""
+    """Exit code 0: every picture is segmented; 1: some could not be read.
+
+    Processes that torchrun started share the pictures; the first keeps the folder and says what there is to say.
+    """
+    with start(args.device) as runtime:
+        return _segment(args, runtime, functools.partial(say, shown=runtime.is_main))
+
+
+def _segment(args: argparse.Namespace, runtime: Runtime, tell: Callable[..., None]) -> int:
     segmenter = Segmenter(
         load_trained(args.model, args.opts),
-        device=args.device,
+        device=str(runtime.device),
         precision=args.precision,
         size=args.size,
         tile=args.tile,
@@ -36,21 +48,37 @@ def segment_pictures(args: argparse.Namespace) -> int:
         check_format(name, supports.class_names)
     passed = Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
-    say(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
+    tell(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
     memory = told_memory(segmenter, photos, len(supports.class_names))  # before any of it is taken
     segmenter.condition(supports)  # a bad example is told before any file is written
     if args.learn:
         marked, supports = supports, segmenter.transduced(supports, photos, args.learn)
-        say(_learned(marked, supports))
-    say(*told_masks(segmenter, supports), *memory)
-    checked = support_outcomes(segmenter, supports) if args.report else []
-    say(*told_weak(checked))
-    folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite)
+        tell(_learned(marked, supports))
+    tell(*told_masks(segmenter, supports), *memory)
+    checked = support_outcomes(segmenter, supports) if args.report and runtime.is_main else []
+    tell(*told_weak(checked))
+    overlays, plan = not args.no_overlays, {}
+    with runtime.main_first():
+        folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite, rank=runtime.rank)
+        if runtime.is_main:
+            plan = folder.plan(photos, overlays=overlays)
+            if runtime.world_size > 1:
+                folder.claim(plan, overlays=overlays)
     with folder.journal:
-        left = len(folder.left(photos, overlays=not args.no_overlays))
-        say(f"{len(photos)} pictures, {len(photos) - left} of them finished earlier; {segmenter!r}")
-        with Progress(len(photos), "segmenting", done=len(photos) - left, unit="picture") as bar:
-            folder.run(photos, overlays=not args.no_overlays, advance=bar.advance)
+        plan = json.loads(runtime.share(json.dumps(plan)))
+        tell(f"{len(photos)} pictures, {len(photos) - len(plan)} of them finished earlier; {segmenter!r}")
+        own = len(photos) if runtime.world_size == 1 else math.ceil(len(plan) / runtime.world_size)
+        label = "segmenting" if runtime.world_size == 1 else f"segmenting, the first of {runtime.world_size} processes"
+        done = len(photos) - len(plan) if runtime.world_size == 1 else 0
+        with Progress(own, label, done=done, unit="picture", shown=runtime.is_main) as bar:
+            deal = slice(runtime.rank, None, runtime.world_size)
+            folder.run(photos, plan, overlays=overlays, deal=deal, advance=bar.advance)
+        if not runtime.is_main:
+            folder.journal.close()  # for the first to take over
+        outcomes = runtime.gather(json.dumps([folder.problems, list(folder.told)]))
+        if not runtime.is_main:
+            return 0
+        _take_in(folder, photos, outcomes)
         files = folder.finish(photos, instances=args.instances)
         files += [folder.export(photos, name, Options(instances=args.instances)) for name in formats]
         files += [write_report(folder, photos, checked)] if args.report else []
@@ -66,6 +94,15 @@ def _learned(marked: Supports, supports: Supports) -> str:
         return "no picture became an example: from none of them are the marked ones found again"
     told = ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
     return f"{len(names)} pictures became examples: {told}"
+
+
+def _take_in(folder: SegmentedFolder, photos: Sequence[Photo], outcomes: Sequence[str]) -> None:
+    """What the processes have done, as if one had done it all."""
+    folder.take_over()
+    found = [json.loads(one) for one in outcomes]
+    problems = {name: problem for problems, _ in found for name, problem in problems.items()}
+    folder.problems = {photo.name: problems[photo.name] for photo in photos if photo.name in problems}
+    folder.told.extend((what, name) for _, notes in found[1:] for what, name in notes)
 
 
 def _summary(folder: SegmentedFolder, photos: Sequence[Photo]) -> list[str]:

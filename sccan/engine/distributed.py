@@ -101,6 +101,12 @@ class Runtime:
         dist.broadcast(content, src=0)
         return bytes(content.tolist()).decode()
 
+    def gather(self, text: str) -> list[str]:
+        """The texts of all processes in rank order, on every process."""
+        own = torch.tensor([*text.encode(), 0], dtype=torch.uint8)[:, None]  # the 0 ends a text; UTF-8 has none inside
+        everything = bytes(self.gather_rows(own)[:, 0].tolist()).split(b"\0")
+        return [part.decode() for part in everything[: self.world_size]]
+
     def broadcast_(self, tensors: Iterable[Tensor], source: int = 0) -> None:
         """Overwrites the tensors of every process with those of one, by default the main one."""
         if self.world_size > 1:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from PIL import Image, ImageOps
 from sccan.errors import InputError
 from sccan.files.decoding import Decoded, on_white, read_whole
 from sccan.files.depth import eight_bits
-from sccan.files.plain import as_utf8
-from sccan.files.reading import regular_file
+from sccan.files.plain import as_utf8, plain
+from sccan.files.reading import read_text, regular_file
 from sccan.files.tally import Tally
 from sccan.files.walking import no_pictures, walk
 
+LIST = ".txt"
+"""Suffix of a list of pictures."""
 AHEAD = 2
 """Pictures decoded while others are computed."""
 
@@ -107,6 +109,8 @@ def as_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
 def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Tally | None = None) -> list[Photo]:
     """The pictures that a user names: a file, a folder with its sub-folders, an array, or a list of these.
 
+    A text file (.txt) is a list: a path per line, seen from the list's folder, which is the picture's name too.
+
     Args:
         leave_out: folders below which nothing is taken (results that lie among the pictures).
         passed: gets what folders hold besides.
@@ -123,6 +127,8 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Ta
             found.append(Photo(f"picture {len(found)}", source))
         elif Path(source).is_dir():
             found += _in_folder(Path(source), leave_out, Tally() if passed is None else passed)
+        elif Path(source).suffix.lower() == LIST and Path(source).is_file():
+            found += _in_list(Path(source))
         elif Path(source).exists() and regular_file(source, "picture") >= 0:
             found.append(Photo(as_utf8(Path(source).name), Path(source)))
         else:
@@ -130,6 +136,22 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Ta
     twice = next((name for name, count in Counter(photo.name for photo in found).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"two pictures are called {twice}; rename one, or work on one folder after the other")
+    return found
+
+
+def _in_list(path: Path) -> list[Photo]:
+    """Raises InputError: it is no text, holds no line, or names something that is not there."""
+    found = []
+    for number, line in enumerate(read_text(path, "list").splitlines(), 1):
+        if not (name := line.strip()):
+            continue
+        file = path.parent / name
+        if not file.is_file():
+            raise InputError(f"{path}, line {number}: there is no picture {plain(str(file))}; check the path")
+        inside = not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+        found.append(Photo(as_utf8(PurePath(name).as_posix() if inside else file.name), file))
+    if not found:
+        raise InputError(f"the list {path} names no picture; expected a path per line")
     return found
 
 

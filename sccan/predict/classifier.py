@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,9 +290,12 @@ class Classifier:
         self, photos: list[Photo], on_error: Failure | None, told: Tally | None
     ) -> Iterator[tuple[list[tuple[str, Path | None]], Features]]:
         """Groups of pictures that are looked at together, names and files, with their features."""
+        places = {photo.name: place // self.batch for place, photo in enumerate(photos)}
+        # By their place, not by what could be read: the last digits depend on what is computed together.
+        by_place = itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name])
         groups = (
             ([(photo.name, photo.path) for photo, _ in group], self.task.encode([image for _, image in group]))
-            for group in batched(readable(photos, on_error, told), self.batch)
+            for group in (list(some) for _, some in by_place)
         )
         if not self.is_transductive:
             yield from groups

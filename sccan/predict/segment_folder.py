@@ -10,6 +10,7 @@ OUT/FORMAT/              the label maps once more in other formats, where they a
 from __future__ import annotations
 
 import functools
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,8 @@ from sccan.segmentation.data.exports.labelled import Labelled, parts_of
 from sccan.segmentation.data.exports.whole import write_export
 
 JOURNAL = ".segment.jsonl"
+HELPERS = ".processes"
+"""Folder of the journals of all processes but the first, while they work."""
 OVERLAYS = "overlays"
 SUMMARIES = ("annotations.json", "summary.csv", "classes.txt", "report.html")
 LARGEST_OVERLAY = 1600
@@ -56,11 +59,15 @@ class SegmentedFolder:
         told: what was done to pictures while they were read.
     """
 
-    def __init__(self, out: Path, segmenter: Segmenter, supports: Supports, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, out: Path, segmenter: Segmenter, supports: Supports, *, overwrite: bool = False, rank: int = 0
+    ) -> None:
         """
         Args:
             out: is made; may hold earlier results of the same model, supports and settings, which are kept.
             overwrite: replace results that were made otherwise.
+            rank: number of this process among those that share the work; those behind the first note what they have
+                finished in a journal of their own, which the first takes over (see `take_over`).
 
         Raises InputError: it holds such results, another process works on it, or it cannot be written.
         """
@@ -70,34 +77,76 @@ class SegmentedFolder:
         self.told = Tally()
         facts: dict[str, Any] = {name: value for name, value in segmenter.facts.items() if name != "model"}
         facts |= {"supports": supports.fingerprint, "classes": list(self.class_names)}
-        if (out / JOURNAL).is_symlink():
-            raise InputError(
-                f"{out / JOURNAL} is a link, and results are not written through links; choose another --out"
-            )
+        path = out / HELPERS / str(rank) / JOURNAL if rank else out / JOURNAL
+        for one in (out / HELPERS, *((path.parent, path) if rank else (path,))):
+            if one.is_symlink():
+                raise InputError(f"{one} is a link, and results are not written through links; choose another --out")
         formerly = facts | {"model_digest": segmenter.former_digest}
-        self.journal = Journal(out / JOURNAL, facts, formerly=formerly, overwrite=overwrite)
+        self._facts = facts
+        self.journal = Journal(path, facts, formerly=formerly, overwrite=overwrite)
         try:
+            if not rank:
+                self.take_over()  # of processes that were killed
             self.made = Made(out, known=self._known(), overwrite=overwrite)
             self.made.require(SUMMARIES)
         except InputError:
             self.journal.close()
             raise
 
-    def run(
-        self, photos: Sequence[Photo], *, overlays: bool = True, advance: Callable[[], None] = lambda: None
-    ) -> None:
-        """Segments the pictures that are not finished yet.
+    def plan(self, photos: Sequence[Photo], *, overlays: bool = True) -> dict[str, str]:
+        """The pictures that are not finished yet, and where in the folder the label map of each goes.
 
         Args:
             photos: files.
-            overlays: write them too.
-            advance: called after every picture.
+            overlays: are wanted too.
 
-        Raises InputError: a result would replace a picture or a file that is not a result, or cannot be written.
+        Raises InputError: a result would replace a picture or a file that is not a result.
         """
         targets = self._targets(photos)
         self.made.require(self._inside(path) for one in targets.values() for path in (one, self.overlay_path(one)))
-        unfinished = {photo.name for photo in self.left(photos, overlays=overlays)}
+        return {photo.name: self._inside(targets[photo.name]) for photo in self.left(photos, overlays=overlays)}
+
+    def claim(self, plan: Mapping[str, str], *, overlays: bool = True) -> None:
+        """Notes the files of a plan as ours before several processes write them: only one may note.
+
+        Raises InputError: it cannot be written.
+        """
+        for mask in plan.values():
+            self.made.claim(mask)
+            if overlays:
+                self.made.claim(self._inside(self.overlay_path(self.out / mask)))
+
+    def take_over(self) -> None:
+        """Takes what other processes have noted, also those that were killed; none of them may still be working.
+
+        Raises InputError: one is, or a journal is damaged.
+        """
+        for path in sorted((self.out / HELPERS).glob(f"*/{JOURNAL}")):
+            with Journal(path, self._facts, overwrite=True) as journal:
+                for name, record in journal.records.items():
+                    self.journal.add(name, record)
+        shutil.rmtree(self.out / HELPERS, ignore_errors=True)
+
+    def run(
+        self,
+        photos: Sequence[Photo],
+        plan: Mapping[str, str],
+        *,
+        overlays: bool = True,
+        deal: slice = slice(None),
+        advance: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Segments the pictures of a plan.
+
+        Args:
+            photos: all files, also those that are finished: which are computed together depends on their places alone.
+            plan: of `plan`.
+            overlays: write them too.
+            deal: which of the groups that are computed together are those of this process.
+            advance: called after every picture.
+
+        Raises InputError: a result cannot be written.
+        """
 
         def failed(photo: Photo, error: InputError) -> None:
             self.problems[photo.name] = str(error)
@@ -106,12 +155,13 @@ class SegmentedFolder:
         groups = [
             photos[start : start + self.segmenter.together] for start in range(0, len(photos), self.segmenter.together)
         ]
-        again = [photo for group in groups if any(one.name in unfinished for one in group) for photo in group]
-        results = self.segmenter.each(self.supports, again, on_error=failed, told=self.told)
+        again = [group for group in groups if any(photo.name in plan for photo in group)][deal]
+        own = [photo for group in again for photo in group]
+        results = self.segmenter.each(self.supports, own, on_error=failed, told=self.told)
         written = (
-            functools.partial(self._write, one, targets[one.picture], overlays)
+            functools.partial(self._write, one, self.out / plan[one.picture], overlays)
             for one in results
-            if one.picture in unfinished
+            if one.picture in plan
         )
         for _ in done_behind(written, LATE):
             advance()

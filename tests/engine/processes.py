@@ -30,7 +30,7 @@ def launch(part: str, folder: Path, *launcher: str) -> tuple[int, str]:
     return run_module(*launcher, "tests.engine.processes", part, str(folder))
 
 
-def run_module(*arguments: str) -> tuple[int, str]:
+def run_module(*arguments: str, timeout: int = 180) -> tuple[int, str]:
     """Exit code and output of a Python module with arguments, on one thread."""
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
@@ -39,7 +39,7 @@ def run_module(*arguments: str) -> tuple[int, str]:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=180,
+        timeout=timeout,
     )
     return done.returncode, done.stdout
 
