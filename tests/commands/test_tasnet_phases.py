@@ -176,7 +176,7 @@ def test_words_are_prepared_used_and_refused_where_they_do_not_fit(
         (tmp_path / "broken.txt").write_text(content)
         assert wanted in refusal(train_command.main, _argv(WORDS, [*fresh, str(tmp_path / "broken.txt")]))
     assert not (tmp_path / "fresh").exists()
-    assert "give either a file" in refusal(prepare_words.main, ["--to", str(words)])
+    assert "give one of: a file of word vectors, --packaged" in refusal(prepare_words.main, ["--to", str(words)])
 
 
 @pytest.mark.slow
