@@ -158,10 +158,9 @@ on("folder", () => {
   find("#model").textContent = model.about;
 });
 on("open opened drawn picture progress classes active", showStatus);
-on("opened", (problem) => {
-  const message = typeof problem === "string" ? problem : "";
-  find("#problem").hidden = !message;
-  find("#problem-text").textContent = message;
+on("opened", () => {
+  find("#problem").hidden = !picture.problem;
+  find("#problem-text").textContent = picture.problem;
   gallery.mark();
 });
 on("busy", (text) => {

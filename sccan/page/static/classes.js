@@ -9,7 +9,11 @@ export class Classes {
     this.bar = find("#classes");
     this.dialog = find("#class-dialog");
     this.editing = 0;
-    on("classes", () => this.paint());
+    this.painted = ""; // the classes of the chips: they stay the same nodes as long as nothing has changed
+    on("classes", () => {
+      find("#welcome").hidden = model.classes.length > 0;
+      this.paint();
+    });
     find("#add-class").addEventListener("click", () => this.ask(0));
     find("#first-class").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -29,6 +33,12 @@ export class Classes {
   }
 
   paint() {
+    const plain = JSON.stringify(model.classes);
+    if (plain === this.painted) {
+      this.mark();
+      return;
+    }
+    this.painted = plain;
     const chips = model.classes.map((one, place) => {
       const swatch = make("span", { className: "swatch" });
       swatch.style.background = one.colour;
@@ -43,7 +53,6 @@ export class Classes {
     });
     this.bar.replaceChildren(...chips);
     this.mark();
-    find("#welcome").hidden = model.classes.length > 0;
   }
 
   mark() {

@@ -8,6 +8,8 @@ import { Labels, Rect, same } from "./raster.js";
 import { Saver } from "./saver.js";
 
 export class Picture {
+  #version = 0;
+
   constructor(stage) {
     this.stage = stage;
     this.history = new History();
@@ -16,10 +18,10 @@ export class Picture {
       outdated: (key, work, version) => trying(() => this.outdated(key, work, version)),
     });
     this.key = "";
-    this.version = 0;
     this.by = "nobody";
     this.wasMarked = false;
     this.isReady = false;
+    this.problem = ""; // why it cannot be shown
     this.acting = false;
     this.before = null; // labels at the beginning of a stroke
     this.loading = 0;
@@ -33,6 +35,16 @@ export class Picture {
 
   get labels() {
     return this.stage.labels;
+  }
+
+  /** Of the labels on the stage. */
+  get version() {
+    return this.#version;
+  }
+
+  set version(number) {
+    this.#version = number;
+    this.stage.canvas.dataset.version = String(number);
   }
 
   get row() {
@@ -50,9 +62,10 @@ export class Picture {
     emit("open");
     await this.saver.flush();
     try {
+      const asked = call("GET", `/api/pictures/${key}`);
       const [about, bitmap, found] = await Promise.all([
-        call("GET", `/api/pictures/${key}`),
-        picture(`/api/pictures/${key}/image`),
+        asked,
+        asked.then(() => picture(`/api/pictures/${key}/image`)), // of one that cannot be read, the server says why
         pixels("GET", `/api/pictures/${key}/labels`),
       ]);
       if (turn !== this.loading) return;
@@ -61,12 +74,14 @@ export class Picture {
       this.wasMarked = isMarked(about);
       this.stage.show(bitmap, new Labels(found.width, found.height, found.values));
       this.saved(key, "none");
+      this.problem = "";
       this.setReady(true);
       emit("opened");
     } catch (error) {
       if (turn !== this.loading) return;
       this.stage.clear();
-      emit("opened", error.message);
+      this.problem = error.message;
+      emit("opened");
       if (!("status" in error)) throw error;
     }
   }

@@ -4,7 +4,6 @@ import { classNamed } from "./model.js";
 import { Labels } from "./raster.js";
 
 const INSIDE = 105; // opacity of a class's pixels, of 255; its border is opaque
-const MARGIN = 24; // pixels of the window around a whole picture
 const [SMALLEST, LARGEST] = [0.02, 64];
 
 export class Stage {
@@ -59,15 +58,21 @@ export class Stage {
 
   // Where things are
 
+  /** Pixels of the window around a whole picture, where the tools lie: the style sheet knows. */
+  margins() {
+    return getComputedStyle(this.canvas).getPropertyValue("--margins").trim().split(/\s+/).map(parseFloat);
+  }
+
   fit() {
     if (!this.labels) return;
-    const { width, height } = this.size;
-    const room = Math.min((width - 2 * MARGIN) / this.labels.width, (height - 2 * MARGIN) / this.labels.height);
-    const scale = Math.max(SMALLEST, Math.min(room, 8));
+    const [top, right, bottom, left] = this.margins();
+    const width = this.size.width - left - right;
+    const height = this.size.height - top - bottom;
+    const scale = Math.max(SMALLEST, Math.min(width / this.labels.width, height / this.labels.height, 8));
     this.view = {
       scale,
-      left: (width - scale * this.labels.width) / 2,
-      top: (height - scale * this.labels.height) / 2,
+      left: left + (width - scale * this.labels.width) / 2,
+      top: top + (height - scale * this.labels.height) / 2,
     };
     this.fits = true;
     this.draw();
@@ -158,6 +163,7 @@ export class Stage {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!this.labels || !this.bitmap) return;
+    canvas.dataset.view = `${view.scale} ${view.left} ${view.top}`;
     context.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.left, ratio * view.top);
     context.imageSmoothingEnabled = view.scale < 4;
     context.imageSmoothingQuality = "high";

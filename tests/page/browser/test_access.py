@@ -1,19 +1,16 @@
 """Labels, roles, order and contrast, by axe-core; light and dark, wide and narrow."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.page.browser.conftest import Canvas, Server
-from tests.page.browser.test_tools import PHONE
+from tests.page.browser.conftest import PHONE, Visits
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def _problems(page: Any) -> list[str]:
-    page.evaluate(AXE)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [
         f"{one['id']}: {node['html'][:120]} {node['failureSummary'][:200]}" for one in found for node in one["nodes"]
@@ -21,38 +18,27 @@ def _problems(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("window", ["wide", "phone"])
-def test_axe_finds_nothing(
-    folder: Path,
-    serve: Callable[..., Server],
-    visit: Callable[..., Any],
-    canvas: Callable[[Any], Canvas],
-    screenshot: Callable[..., None],
-    scheme: str,
-    window: str,
-) -> None:
-    server = serve(folder)
+@pytest.mark.parametrize("screen", ["wide", "phone"])
+def test_axe_finds_nothing(visit: Visits, scheme: str, screen: str) -> None:
     # The page's own policy would keep axe out.
-    page = visit(server, color_scheme=scheme, bypass_csp=True, **(PHONE if window == "phone" else {}))
+    window = visit(color_scheme=scheme, bypass_csp=True, **(PHONE if screen == "phone" else {}))
+    page = window.page
+    page.evaluate(AXE)
     assert _problems(page) == []
-    page.fill("#first-name", "spot")
-    page.click("text=Begin")
-    page.wait_for_selector(".chip:has-text('spot')")
-    canvas(page).drag((100, 100), (150, 120))
-    canvas(page).saved()
-    page.click("#search")
-    page.wait_for_selector("#search:not(.searching):not(.stale):has-text('Learn again')")
+    window.begin_class("spot")
+    window.drag((100, 100), (150, 120))
+    window.saved()
+    window.search()
     page.click("#quality-button")
-    page.wait_for_selector("#quality section")
+    window.wait("#quality section")
     assert _problems(page) == []
     page.click("#quality-close")
     for button, dialog in (("#export-button", "#export-dialog"), ("#add-class", "#class-dialog")):
         page.click(button)
-        page.wait_for_selector(f"{dialog}[open]")
+        window.wait(f"{dialog}[open]")
         assert _problems(page) == []
-        page.keyboard.press("Escape")
-    if window == "wide":
+        window.press("Escape")
+    if screen == "wide":
         page.click("#help")
+        window.wait("#help-dialog[open]")
         assert _problems(page) == []
-    if scheme == "dark" and window == "wide":
-        page.keyboard.press("Escape")

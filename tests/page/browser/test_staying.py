@@ -1,134 +1,121 @@
 """Nothing is lost: killed servers, broken pictures, thousands of pictures."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from tests.page.browser.conftest import Canvas, Server, Watch
+from tests.page.browser.conftest import Visits
 from tests.predict.made_up import disc, save
 
 
-def test_a_killed_server_has_the_last_strokes_and_gets_those_drawn_meanwhile(
-    folder: Path,
-    serve: Callable[..., Server],
-    visit: Callable[..., Any],
-    canvas: Callable[[Any], Canvas],
-    watch: Watch,
-) -> None:
-    server = serve(folder, "--classes", "spot")
-    page = visit(server)
-    picture = canvas(page)
-    picture.drag((100, 100), (140, 120))
-    time.sleep(2)
-    with watch.asleep():
+def test_a_killed_server_has_the_last_strokes_and_gets_those_drawn_meanwhile(small_model: Path, visit: Visits) -> None:
+    server = visit.process("--model", str(small_model), "--classes", "spot")
+    window = visit.of(server)
+    window.drag((100, 100), (140, 120))
+    window.saved()
+    with window.failing():
         server.kill()
-        assert server.label("leaf_01.jpg")[110, 120] == 1, "two seconds later it is on the disk"
-        page.wait_for_selector("#lost")
-        picture.drag((200, 100), (210, 120))
-        page.wait_for_selector("#saved[data-state=waiting]")
+        assert window.label()[110, 120] == 1
+        window.wait("#lost")
+        window.drag((200, 100), (210, 120))
+        window.wait("#saved[data-state=waiting]")
         server.start()
-        page.wait_for_selector("#lost", state="hidden")
-        picture.saved()
-        time.sleep(1.5)
-    label = server.label("leaf_01.jpg")
+        window.wait("#lost", "hidden")
+        window.saved()
+    label = window.label()
     assert label[110, 120] == label[110, 205] == 1
-    picture.drag((60, 60), (70, 60))
-    picture.saved()
-    assert server.label("leaf_01.jpg")[60, 65] == 1
-    page.reload()
-    page.wait_for_selector("#picture-told:has-text('marked by you')")
+    window.drag((60, 60), (70, 60))
+    window.saved()
+    assert window.label()[60, 65] == 1
+    window.page.reload()
+    window.wait("#picture-told:has-text('marked by you')")
 
 
-def test_a_stroke_is_saved_while_it_goes_on(
-    folder: Path,
-    serve: Callable[..., Server],
-    visit: Callable[..., Any],
-    canvas: Callable[[Any], Canvas],
-) -> None:
-    server = serve(folder, "--classes", "spot")
-    page = visit(server)
-    picture = canvas(page)
-    page.mouse.move(*picture.at(100, 100))
-    page.mouse.down()
-    page.mouse.move(*picture.at(150, 120), steps=5)
-    picture.saved()
-    assert server.label("leaf_01.jpg")[100, 100] == 1
-    page.mouse.move(*picture.at(200, 100), steps=5)
-    page.mouse.up()
-    picture.saved()
-    assert server.label("leaf_01.jpg")[101, 198] == 1
-    page.keyboard.press("z")
-    page.wait_for_selector("#picture-told:has-text('not looked at')")
-    assert not (server.folder / ".sccan" / "masks" / "leaf_01.jpg.png").exists(), "undone altogether"
+def test_a_stroke_is_saved_while_it_goes_on(visit: Visits) -> None:
+    window = visit("spot")
+    mouse = window.page.mouse
+    first, second, third = window.places((100, 100), (150, 120), (200, 100))
+    mouse.move(*first)
+    mouse.down()
+    mouse.move(*second, steps=5)
+    window.saved()
+    assert window.label()[100, 100] == 1
+    mouse.move(*third, steps=5)
+    mouse.up()
+    window.saved()
+    assert window.label()[101, 198] == 1
+    window.press("z")
+    window.wait("#picture-told:has-text('not looked at')")
+    assert not window.server.has_label("leaf_01.jpg"), "undone altogether"
 
 
-def test_broken_and_vanished_pictures_are_shown_as_such(
-    folder: Path,
-    serve: Callable[..., Server],
-    visit: Callable[..., Any],
-    canvas: Callable[[Any], Canvas],
-    watch: Watch,
-) -> None:
+def test_broken_and_vanished_pictures_are_shown_as_such(folder: Path, visit: Visits) -> None:
     (folder / "leaf_02.jpg").write_bytes(b"<svg onload=alert(1)>")
-    server = serve(folder, "--classes", "spot")
-    page = visit(server)
-    page.wait_for_selector(".card:nth-child(2) .badge.broken")
-    with watch.asleep():
-        page.keyboard.press("j")
-        page.wait_for_selector("#problem:has-text('cannot be decoded')")
-        page.keyboard.press("n")  # nothing to say about it
+    window = visit("spot")
+    window.wait(".card:nth-child(2) .badge.broken")
+    with window.failing():
+        window.press("j")
+        window.wait("#problem:has-text('cannot be decoded')")
+        window.press("n")  # nothing to say about it
         (folder / "leaf_03.jpg").unlink()
-        page.keyboard.press("j")
-        page.wait_for_selector("#problem:has-text('leaf_03.jpg is gone')")
-        page.keyboard.press("j")
-        canvas(page).opened("leaf_04")
-        page.wait_for_selector("#problem", state="hidden")
+        window.press("j")
+        window.wait("#problem:has-text('leaf_03.jpg is gone')")
+        window.press("j")
+        window.opened("leaf_04")
+        window.wait("#problem", "hidden")
 
 
-def test_thousands_of_pictures_are_a_list_of_which_only_a_part_exists(
-    tmp_path: Path, serve: Callable[..., Server], visit: Callable[..., Any], canvas: Callable[[Any], Canvas]
-) -> None:
+def test_thousands_of_pictures_are_a_list_of_which_only_a_part_exists(tmp_path: Path, visit: Visits) -> None:
     first = save(tmp_path / "many" / "p00000 <b>.png", disc(24, 32)[0])
     for number in range(1, 3000):
         (tmp_path / "many" / f"p{number:05}.png").hardlink_to(first)
-    page = visit(serve(tmp_path / "many", "--classes", "disc"))
-    assert page.locator("#coverage-text").inner_text() == "0 of 3000 checked"
-    assert page.locator(".card").count() < 60
-    assert page.locator(".card .name").first.inner_text() == "p00000 <b>.png"
-    page.focus(".card[tabindex='0']")
-    page.keyboard.press("End")
-    page.wait_for_selector(".card:focus[aria-posinset='3000']")
-    assert page.locator(".card").count() < 60
-    page.keyboard.press("Enter")
-    canvas(page).opened("p02999.png")
-    page.select_option("#kept", "done")
-    page.wait_for_selector("#nothing-here")
+    window = visit("disc", folder=tmp_path / "many")
+    cards = window.page.locator(".card")
+    assert window.coverage() == "0 of 3000 checked"
+    assert cards.count() < 60
+    assert window.page.locator(".card .name").first.inner_text() == "p00000 <b>.png"
+    window.page.focus(".card[tabindex='0']")
+    window.press("End")
+    window.wait(".card:focus[aria-posinset='3000']")
+    assert cards.count() < 60
+    window.press("Enter")
+    window.opened("p02999.png")
+    window.page.select_option("#kept", "done")
+    window.wait("#nothing-here")
 
 
-def test_two_windows_drawing_at_once_lose_nothing_silently(
-    folder: Path,
-    serve: Callable[..., Server],
-    visit: Callable[..., Any],
-    canvas: Callable[[Any], Canvas],
-    watch: Watch,
-) -> None:
-    server = serve(folder, "--classes", "spot")
-    one, two = visit(server), visit(server)
-    with watch.asleep():
-        two.context.set_offline(True)
-        canvas(two).drag((200, 100), (210, 120))
-        canvas(one).drag((100, 100), (140, 120))
-        canvas(one).saved()
-        two.context.set_offline(False)
-        two.wait_for_selector(".toast.error:has-text('changed in another window')")
-        time.sleep(0.5)
-    theirs = server.label("leaf_01.jpg")
+def test_two_windows_drawing_at_once_lose_nothing_silently(visit: Visits) -> None:
+    one = visit("spot")
+    two = visit.of(one.server)
+    with two.failing():
+        two.page.context.set_offline(True)
+        two.drag((200, 100), (210, 120))
+        two.wait("#saved[data-state=waiting]")
+        one.drag((100, 100), (140, 120))
+        one.saved()
+        two.page.context.set_offline(False)
+        two.wait(".toast.error:has-text('changed in another window')")
+    theirs = one.label()
     assert (theirs[110, 120], theirs[110, 205]) == (1, 0)
-    two.keyboard.press("z")
-    canvas(two).saved()
-    mine = server.label("leaf_01.jpg")
+    two.press("z")
+    two.saved()
+    mine = one.label()
     assert (mine[110, 120], mine[110, 205]) == (0, 1), "Undo brings back what was drawn here"
-    assert isinstance(mine, np.ndarray)
+
+
+def test_two_windows_stay_in_step(visit: Visits) -> None:
+    one = visit("spot")
+    two = visit.of(one.server)
+    one.drag((100, 100), (140, 120))
+    one.saved()
+    two.wait("#picture-told:has-text('marked by you')")
+    two.shows_what(one)
+    two.drag((200, 100), (210, 120))
+    two.saved()
+    one.shows_what(two)
+    one.drag((60, 60), (70, 60))
+    one.saved()
+    label = one.label()
+    assert label[110, 120] == label[110, 205] == label[60, 65] == 1
+    one.page.locator("#threshold").fill("70")
+    two.wait("#threshold-text:has-text('70 %')")
+    one.press("n")
+    two.wait("#coverage-text:has-text('1 of 14')")
