@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from sccan.builders.segmentation.training import train_transform
 from sccan.classification.parts.logistic import logistic_weights
 from sccan.classification.words.packaged import packaged_words
 from sccan.commands import label
-from sccan.config import config_of
 from sccan.errors import InputError
 from sccan.segmentation.data.prepare.voc import read_mat_label
 from sccan.segmentation.parts.regions import regions_of
 from tests.engine.test_run import opened
-
-
-def _fast() -> None:
-    train_transform(config_of({}, "settings", ["TRAIN.TRANSFORM", "fast"]), base_training=False)
 
 
 def _logistic() -> None:
@@ -31,7 +25,6 @@ def _logistic() -> None:
 
 
 NEEDS: dict[str, tuple[str, Callable[[], object], str]] = {
-    "albumentations": ("train", _fast, "TRAIN.TRANSFORM fast"),
     "sklearn.linear_model": ("scientific", _logistic, "logistic regression"),
     "scipy.cluster.hierarchy": ("scientific", lambda: regions_of(torch.eye(3), 0.5), "INSID3"),
     "scipy.io": ("scientific", lambda: read_mat_label(Path("a.mat")), "a label of SBD"),
@@ -45,8 +38,7 @@ NEEDS: dict[str, tuple[str, Callable[[], object], str]] = {
 def test_what_is_missing_is_told_with_the_extra_that_brings_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     extra, use, told = NEEDS[package]
     monkeypatch.setitem(sys.modules, package, None)  # what Python itself does with a package that is not there
-    for importing in ("sccan.segmentation.data.transforms.fast", "sccan.page.server"):  # anew
-        monkeypatch.delitem(sys.modules, importing, raising=False)
+    monkeypatch.delitem(sys.modules, "sccan.page.server", raising=False)  # imported anew
     with pytest.raises(InputError, match=rf"{told}.* needs the package .* pip install 'sccan\[{extra}\]'"):
         use()
 

@@ -29,7 +29,7 @@ def test_every_extra_that_the_code_names_exists_and_all_has_them() -> None:
     named = set(re.findall(r"sccan\[([a-z0-9-]+)\]", sources)) | set(
         re.findall(r"""needs\(f?["'][^"']*["'], ["']([a-z0-9-]+)["']\)""", sources)
     )
-    assert {"train", "scientific", "page"} <= named <= set(EXTRAS)
+    assert {"scientific", "page"} <= named <= set(EXTRAS)
     (everything,) = EXTRAS["all"]
     inside = set(re.fullmatch(r"sccan\[(.*)\]", everything)[1].split(","))  # type: ignore[index]
     assert inside == set(EXTRAS) - {"all", "dev", "docs"}
@@ -38,7 +38,7 @@ def test_every_extra_that_the_code_names_exists_and_all_has_them() -> None:
 
 def test_who_only_uses_models_installs_nothing_for_training() -> None:
     core = {re.split(r"[<>=]", one)[0] for one in PROJECT["dependencies"]}
-    assert core.isdisjoint({"albumentations", "tensorboard", "scipy", "scikit-learn", "onnx", "fastapi", "h5py"})
+    assert core.isdisjoint({"tensorboard", "scipy", "scikit-learn", "onnx", "fastapi", "h5py"})
 
 
 def test_containers_copy_what_the_build_needs_and_take_the_page_along() -> None:

@@ -30,10 +30,19 @@ from sccan.report.findings import Finding
 from sccan.segmentation.methods.pixel_classifier import PixelClassifier
 
 PACKAGES = (
-    *("torch", "torchvision", "numpy", "opencv-python-headless", "pycocotools", "yacs", "safetensors"),
+    *(
+        "torch",
+        "torchvision",
+        "numpy",
+        "opencv-python-headless",
+        "albumentations",
+        "pycocotools",
+        "yacs",
+        "safetensors",
+    ),
     *("pillow", "timm"),
 )
-EXTRAS = ("albumentations", "tensorboard", "scipy", "scikit-learn", "onnxruntime")
+EXTRAS = ("tensorboard", "scipy", "scikit-learn", "onnxruntime")
 """Shown where they are installed; nobody has to have them."""
 TIGHT_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20

@@ -31,7 +31,7 @@ from sccan.engine.evaluate import encode_all
 from sccan.episodes.episode import Features
 from sccan.episodes.index import FoldLists
 from sccan.episodes.plan import TrainingPlan
-from sccan.errors import InputError, nearest, needs
+from sccan.errors import InputError, nearest
 from sccan.method import Method
 from sccan.segmentation.data.labels.masks import base_label_table
 from sccan.segmentation.data.sampling.pictures import PictureStore
@@ -86,8 +86,8 @@ def train_transform(cfg: CfgNode, *, base_training: bool) -> TrainTransform:
 
 
 def _fast(augmented: dict[str, Any]) -> TrainTransform:
-    with needs("TRAIN.TRANSFORM fast", "train"):
-        from sccan.segmentation.data.transforms.fast import FastTransform
+    from sccan.segmentation.data.transforms.fast import FastTransform  # albumentations takes seconds to import
+
     return FastTransform(**augmented)
 
 
