@@ -30,17 +30,8 @@ from sccan.report.findings import Finding
 from sccan.segmentation.methods.pixel_classifier import PixelClassifier
 
 PACKAGES = (
-    *(
-        "torch",
-        "torchvision",
-        "numpy",
-        "opencv-python-headless",
-        "albumentations",
-        "pycocotools",
-        "yacs",
-        "safetensors",
-    ),
-    *("pillow", "timm"),
+    *("torch", "torchvision", "numpy", "opencv-python-headless", "albumentations", "pycocotools"),
+    *("yacs", "safetensors", "pillow", "timm"),
 )
 EXTRAS = ("tensorboard", "scipy", "scikit-learn", "onnxruntime")
 """Shown where they are installed; nobody has to have them."""
