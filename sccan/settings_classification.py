@@ -127,7 +127,7 @@ def _frozen() -> CfgNode:
     node = Node()
     node.FROZEN = Node()  # what simpleshot, logistic, laplacianshot, alpha_tim and pt_map share
     node.FROZEN.STAGES = ()  # stages whose averaged maps are joined to one vector; empty: the deepest
-    node.FROZEN.CENTRE = "supports"  # subtracted before vectors get length one: none | supports (mean of class means)
+    node.FROZEN.CENTRE = "none"  # subtracted before vectors get length one: none | supports (mean of class means)
     node.FROZEN.FEATURES = ""  # folder that tools/extract_features.py has filled; empty: encode pictures as they come
     node.SIMPLESHOT = Node()
     node.SIMPLESHOT.SCALE = number(10.0, 0, 1e6, above=True)  # of minus the squared distances: changes probabilities

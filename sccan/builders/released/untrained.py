@@ -22,7 +22,7 @@ from sccan.errors import InputError
 from sccan.method import Method
 
 CLASSIFY: tuple[str, ...] = (
-    *("METHOD.NAME", "simpleshot", "METHOD.FROZEN.CENTRE", "supports"),
+    *("METHOD.NAME", "simpleshot", "METHOD.FROZEN.CENTRE", "none"),
     *("BACKBONE.NAME", "timm", "BACKBONE.TIMM.MODEL", "tf_efficientnet_lite1", "BACKBONE.TIMM.STAGES", "('bn2',)"),
     *("BACKBONE.WEIGHTS", "packaged", "PICTURE.SIZE", "(224, 224)", "PICTURE.CONSTANTS", "imagenet"),
 )

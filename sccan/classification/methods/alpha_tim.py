@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sccan.classification.methods.frozen_vectors import FrozenVectors, KnownVectors
-from sccan.classification.parts.heads import class_means, euclidean_scores, true_pairs
+from sccan.classification.parts.heads import class_means, true_pairs, unit_scores
 from sccan.classification.parts.transduction import tsallis_cross_entropy, tsallis_entropy
 
 
@@ -51,7 +51,7 @@ class AlphaTIM(FrozenVectors):
         return self._logits(classes.detach(), queries)
 
     def _logits(self, classes: Tensor, vectors: Tensor) -> Tensor:
-        return self.temperature / 2 * euclidean_scores(classes, vectors)
+        return self.temperature / 2 * unit_scores(classes, vectors)
 
     def _objective(self, classes: Tensor, queries: Tensor, state: KnownVectors) -> Tensor:
         """Of every episode, [B]."""

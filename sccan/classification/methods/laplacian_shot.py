@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sccan.classification.methods.frozen_vectors import FrozenVectors, KnownVectors
-from sccan.classification.parts.heads import class_means, euclidean_scores, one_hot
+from sccan.classification.parts.heads import class_means, one_hot, unit_scores
 from sccan.classification.parts.transduction import laplacian_labels, neighbour_weights
 
 
@@ -46,7 +46,7 @@ class LaplacianShot(FrozenVectors):
         if self.rectified:
             queries = queries + (state.vectors.mean(1, keepdim=True) - queries.mean(1, keepdim=True))
             means = rectified_means(state.vectors, one_hot(state.labels, state.n_way), queries, means, self.sharpness)
-        distances = -euclidean_scores(means, queries)
+        distances = -unit_scores(means, queries)
         weights = neighbour_weights(queries, self.neighbours)
         return self.scale * laplacian_labels(distances, weights, pull=self.pull)
 

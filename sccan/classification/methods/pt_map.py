@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.classification.methods.frozen_vectors import FrozenVectors, KnownVectors
-from sccan.classification.parts.heads import class_means, euclidean_scores, one_hot
+from sccan.classification.parts.heads import class_means, one_hot, unit_scores
 from sccan.classification.parts.transduction import balanced_assignment, power_transformed
 from sccan.episodes.episode import Features
 
@@ -43,13 +43,13 @@ class PTMAP(FrozenVectors):
         supports = _centred(state.vectors)
         queries, ways = _centred(queries), one_hot(state.labels, state.n_way)
         centres = class_means(supports, state.labels, state.n_way)
-        plan = balanced_assignment(-euclidean_scores(centres, queries), sharpness=self.sharpness)
+        plan = balanced_assignment(-unit_scores(centres, queries), sharpness=self.sharpness)
         for _ in range(self.rounds):
             weights = torch.cat([ways, plan], dim=1)  # [B, S + Q, N]
             everything = torch.cat([supports, queries], dim=1)
             means = weights.transpose(1, 2) @ everything / weights.sum(1).unsqueeze(-1)
             centres = centres + self.step * (means - centres)
-            plan = balanced_assignment(-euclidean_scores(centres, queries), sharpness=self.sharpness)
+            plan = balanced_assignment(-unit_scores(centres, queries), sharpness=self.sharpness)
         return plan.clamp_min(1e-12).log()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from sccan.classification.methods.frozen_vectors import FrozenVectors, KnownVectors
-from sccan.classification.parts.heads import class_means, euclidean_scores
+from sccan.classification.parts.heads import class_means, unit_scores
 
 
 class SimpleShot(FrozenVectors):
@@ -27,4 +27,4 @@ class SimpleShot(FrozenVectors):
         return class_means(known.vectors, known.labels, known.n_way)
 
     def scores(self, queries: Tensor, state: KnownVectors) -> Tensor:
-        return self.scale * euclidean_scores(state.learned, queries)
+        return self.scale * unit_scores(state.learned, queries)

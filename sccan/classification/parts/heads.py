@@ -123,6 +123,16 @@ def euclidean_scores(classes: Tensor, queries: Tensor) -> Tensor:
     return -(queries.unsqueeze(2) - classes.unsqueeze(1)).square().sum(-1)
 
 
+def unit_scores(classes: Tensor, queries: Tensor) -> Tensor:
+    """`euclidean_scores` of vectors whose lengths are near one, by products: no difference of a pair is formed.
+
+    A thousand classes and queries would have a billion differences. Of long vectors that lie close together the last
+    digits would be lost.
+    """
+    squares = queries.square().sum(-1, keepdim=True) + classes.square().sum(-1).unsqueeze(1)  # [B, Q, N]
+    return 2 * queries @ classes.transpose(1, 2) - squares
+
+
 def patch_cosines(class_vectors: Tensor, patches: Tensor) -> Tensor:
     """Cosine of every pair's class vector with every patch of its query map, without forming unit patches of pairs.
 

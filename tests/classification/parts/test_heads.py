@@ -4,7 +4,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sccan.classification.parts.heads import TOGETHER, class_means, in_parts, patch_cosines, true_pair_maps, true_pairs
+from sccan.classification.parts.heads import (
+    TOGETHER,
+    class_means,
+    euclidean_scores,
+    in_parts,
+    patch_cosines,
+    true_pair_maps,
+    true_pairs,
+    unit_scores,
+)
 
 B, N, Q, M, C = 2, 3, 4, 6, 5
 
@@ -46,3 +55,10 @@ def test_class_means_count_their_own_shots() -> None:
     maps, labels = _random(1, 4, C), torch.tensor([[1, 0, 1, 1]])
     got = class_means(maps, labels, 2)[0]
     torch.testing.assert_close(got, torch.stack([maps[0, 1], maps[0, [0, 2, 3]].mean(0)]))
+
+
+def test_scores_of_unit_vectors_are_the_euclidean_ones() -> None:
+    generator = torch.Generator().manual_seed(0)
+    classes = F.normalize(torch.randn(2, 4, 9, generator=generator), dim=-1)
+    queries = 1.2 * F.normalize(torch.randn(2, 5, 9, generator=generator), dim=-1)
+    torch.testing.assert_close(unit_scores(classes, queries), euclidean_scores(classes, queries))
