@@ -23,10 +23,11 @@ from sccan.builders.checkpoints import sha256
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device, computed_together
+from sccan.engine.lanes import side_by_side
 from sccan.engine.modes import autocast, check_precision
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.files.photos import Failure, Pictures, find_photos, is_single, readable
+from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
 from sccan.predict.embedding import Embedding, embedded
@@ -38,6 +39,7 @@ from sccan.segmentation.data.labels.palette import indexed_png
 from sccan.segmentation.finding.segmenting import (
     ClassMaps,
     ClassState,
+    Found,
     Region,
     Segmenting,
     Shot,
@@ -226,13 +228,14 @@ class Segmenter:
         states, names = self.condition(supports), supports.class_names
         places = {photo.name: place // self.together for place, photo in enumerate(photos)}
         # By their place, not by what could be read or is left: the last digits depend on what is computed together.
-        for _, some in itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name]):
-            group = list(some)
-            results = self.task.segment([image for _, image in group], states)
-            for (photo, image), found in zip(group, results, strict=True):
-                labels = label_map(found.maps)
-                unlike = tuple(name for name, told in zip(names, found.absent, strict=True) if told)
-                yield SegmentedPicture(photo.name, photo.path, image, labels, found.maps, names, unlike)
+        grouped = itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name])
+
+        def work(group: list[tuple[Photo, np.ndarray]]) -> list[SegmentedPicture]:
+            found = self.task.segment([image for _, image in group], states)
+            return [_segmented(*one, names) for one in zip(group, found, strict=True)]
+
+        for results in side_by_side(work, (list(group) for _, group in grouped), self.device):
+            yield from results
 
     def transduced(self, supports: Supports, pictures: Pictures, most: int = 5) -> Supports:
         """The supports and the pictures that were found best from them, with the masks that were found.
@@ -323,6 +326,12 @@ class Segmenter:
     def __repr__(self) -> str:
         name, backbone = self.trained.cfg.METHOD.NAME, backbone_name(self.trained.cfg)
         return f"Segmenter({name} on {backbone}, {self.size} pixels, {self.device})"
+
+
+def _segmented(shown: tuple[Photo, np.ndarray], found: Found, names: tuple[str, ...]) -> SegmentedPicture:
+    (photo, image), labels = shown, label_map(found.maps)
+    unlike = tuple(name for name, told in zip(names, found.absent, strict=True) if told)
+    return SegmentedPicture(photo.name, photo.path, image, labels, found.maps, names, unlike)
 
 
 def _require_background(shots: Sequence[Shot], class_names: Sequence[str]) -> None:
