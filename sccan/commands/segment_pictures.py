@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import math
@@ -58,13 +59,14 @@ def _segment(args: argparse.Namespace, runtime: Runtime, tell: Callable[..., Non
     checked = support_outcomes(segmenter, supports) if args.report and runtime.is_main else []
     tell(*told_weak(checked))
     overlays, plan = not args.no_overlays, {}
-    with runtime.main_first():
-        folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite, rank=runtime.rank)
-        if runtime.is_main:
-            plan = folder.plan(photos, overlays=overlays)
-            if runtime.world_size > 1:
-                folder.claim(plan, overlays=overlays)
-    with folder.journal:
+    with contextlib.ExitStack() as held:
+        with runtime.main_first():
+            folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite, rank=runtime.rank)
+            held.enter_context(folder.journal)  # also where the plan is refused, others may have the folder at once
+            if runtime.is_main:
+                plan = folder.plan(photos, overlays=overlays)
+                if runtime.world_size > 1:
+                    folder.claim(plan, overlays=overlays)
         plan = json.loads(runtime.share(json.dumps(plan)))
         tell(f"{len(photos)} pictures, {len(photos) - len(plan)} of them finished earlier; {segmenter!r}")
         own = len(photos) if runtime.world_size == 1 else math.ceil(len(plan) / runtime.world_size)
