@@ -32,7 +32,13 @@ from tests.engine.toy import cpu
 from tests.fake_device import DEVICE, bf16_autocast, devices, fake_tensors, on_device
 
 BASE = tuple(range(6, 21))
-SEGMENTATION = ("resnet50", "resnet50_5s", "resnet101", "bam_resnet50", "bam_resnet50_5s", "bam_vgg16")
+SEGMENTATION = (
+    *("resnet50", "bam_vgg16"),
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("resnet50_5s", "resnet101", "bam_resnet50", "bam_resnet50_5s")
+    ),
+)
 BASE_LEARNERS = ("pascal/pascal_split0_resnet50", "pascal/pascal_split0_vgg16", "shapes/shapes_split0")
 CLASSIFICATION = (
     *("can", "tsf", "tasnet"),

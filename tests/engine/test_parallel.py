@@ -14,6 +14,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Weights]:
     return launch(tmp_path_factory.mktemp("parallel"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_two_processes_reach_the_weights_of_one_without_searching_for_unused_parameters(
     name: str, found: list[Weights]

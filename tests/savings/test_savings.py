@@ -28,6 +28,7 @@ def test_the_command_compares_and_times_every_saving(capsys: pytest.CaptureFixtu
         assert f"{name}: " in printed.err
 
 
+@pytest.mark.slow
 def test_at_full_size_a_saving_has_a_process_of_its_own() -> None:
     found = row_of_its_own("can-test", True, 1)
     assert found.what == SAVINGS["can-test"](True).what
