@@ -40,6 +40,7 @@ def test_mark_find_correct_accept_learn_again_and_take_along(
 
     window.search()
     window.page.click("#next")
+    window.opened("leaf_02")
     window.wait("#picture-told:has-text('sure'), #picture-told:has-text('not here')")
     assert window.page.locator(".card .badge.found, .card .badge.doubt").count() > 6
     screenshot(window, "label_found")
