@@ -56,4 +56,5 @@ def _by_convolution(values: Tensor, weight: Tensor) -> bool:
         and values.dtype in (torch.float32, torch.bfloat16)
         and weight.numel() >= SMALLEST
         and values.numel() > 0  # a convolution refuses to have no positions
+        and not torch.jit.is_tracing()  # what computes a graph chooses for itself
     )

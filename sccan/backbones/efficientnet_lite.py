@@ -141,6 +141,18 @@ class SameConv2d(nn.Conv2d):
         padding = [(margin + 1) // 2 for margin in margins]
         return F.conv2d(maps, weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
+    def for_whole_cells(self) -> nn.Conv2d:
+        """A plain convolution that computes the same of maps whose sides are multiples of the stride."""
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        odd = (kernel - stride) % 2
+        plain = nn.Conv2d(
+            self.in_channels, self.out_channels, kernel + odd, stride, (kernel - stride + 1) // 2, groups=self.groups,
+            bias=self.bias is not None, device="meta",
+        )  # fmt: skip
+        plain.weight = nn.Parameter(F.pad(self.weight.detach(), (odd, 0, odd, 0)), requires_grad=False)
+        plain.bias = self.bias
+        return plain
+
 
 def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> nn.Conv2d:
     if stride > 1:

@@ -48,13 +48,13 @@ def normalize(images: Tensor) -> Tensor:
     Mean and deviation are ImageNet's.
     """
     mean, std = _statistics(images.device)
-    return (images.to(torch.float32) - mean) / std
+    return (images.to(torch.float32) - mean).div_(std)
 
 
 def denormalize(images: Tensor) -> Tensor:
     """Images [..., 3, H, W] on the 0-255 scale, float32, from what `normalize` made of them."""
     mean, std = _statistics(images.device)
-    return images.to(torch.float32) * std + mean
+    return (images.to(torch.float32) * std).add_(mean)
 
 
 @functools.cache

@@ -47,7 +47,11 @@ def classify_pictures(args: argparse.Namespace) -> int:
 
 def _classify(args: argparse.Namespace, runtime: Runtime) -> int:
     classifier = Classifier(
-        load_trained(args.model, args.opts), device=str(runtime.device), precision=args.precision, batch=args.batch
+        load_trained(args.model, args.opts),
+        device=str(runtime.device),
+        precision=args.precision,
+        batch=args.batch,
+        engine=args.engine,
     )
     supports = Supports.from_folder(args.support)
     passed, told = Tally(), Tally()

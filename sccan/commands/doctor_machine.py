@@ -33,7 +33,7 @@ PACKAGES = (
     *("torch", "torchvision", "numpy", "opencv-python-headless", "albumentations", "pycocotools"),
     *("yacs", "safetensors", "pillow", "timm"),
 )
-EXTRAS = ("tensorboard", "scipy", "scikit-learn", "onnxruntime")
+EXTRAS = ("tensorboard", "scipy", "scikit-learn", "onnx", "onnxruntime")
 """Shown where they are installed; nobody has to have them."""
 TIGHT_BYTES = 2 << 30
 LEAST_BYTES = 256 << 20

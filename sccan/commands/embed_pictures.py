@@ -14,7 +14,9 @@ from sccan.predict.loading import load
 
 def embed_pictures(args: argparse.Namespace) -> int:
     """Exit code 0: the file holds a vector of every picture; 1: some could not be read."""
-    model = load(args.model, device=args.device, precision=args.precision, batch=args.batch, opts=args.opts)
+    model = load(
+        args.model, device=args.device, precision=args.precision, batch=args.batch, engine=args.engine, opts=args.opts
+    )
     passed, told, problems = Tally(), Tally(), dict[str, str]()
     photos = find_photos(args.images, passed=passed)
     say(f"model: {model.trained.note}", *passed.lines())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import parser
-from sccan.commands.own_pictures import add_model_option
+from sccan.commands.own_pictures import add_engine_option, add_model_option
 from sccan.errors import InputError, needs
 from sccan.page.fitting import Fitter
 from sccan.page.places import find_gallery
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"there is no port {args.port}; give one of 1 to 65535, or leave out --port")
     find_gallery(args.folder)  # an unfit folder is told before anything is written into it
     with claimed(args.folder) as claim, claim.bind(args.port) as bound:
-        segmenter = Segmenter(load_trained(args.model), device=args.device)
+        segmenter = Segmenter(load_trained(args.model), device=args.device, engine=args.engine)
         names = [name for name in args.classes.split(",") if name.strip()]
         session = Session(args.folder, segmenter, names, fitter=_fitter(args.sam))
         server = build_server(session, claim)
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         help="two .onnx files of SAM's kind, which then fit the boxes (needs sccan[sam])",
     )  # fmt: skip
     command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
+    add_engine_option(command)
     return command
 
 

@@ -54,7 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     supports = Supports.from_folder(args.folder)
     draws = _plan(args, supports)
     segmenter = Segmenter(
-        load_trained(args.model, args.opts), device=args.device, precision=args.precision, size=args.size
+        load_trained(args.model, args.opts),
+        device=args.device,
+        precision=args.precision,
+        size=args.size,
+        engine=args.engine,
     )
     print("\n".join([f"model: {segmenter.trained.note}", f"pictures: {supports!r}", *supports.notes]))
     job, total = MarkOne(segmenter, supports, learn=args.learn), sum(len(draw.others) for draw in draws)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sccan.engine.engines import ENGINES
 from sccan.engine.precisions import PRECISIONS
 from sccan.errors import InputError
 
@@ -44,15 +45,24 @@ def add_model_option(command: argparse.ArgumentParser, model: str) -> None:
 
 
 def add_compute_options(command: argparse.ArgumentParser) -> None:
-    """--device, --precision, --batch and --opts."""
+    """--device, --precision, --engine, --batch and --opts."""
     command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
     command.add_argument("--precision", default="float32", choices=list(PRECISIONS), help="default: float32")
+    add_engine_option(command)
     command.add_argument(
         "--batch", type=int, default=0, help="pictures computed together (default: 1 on a CPU, 4 elsewhere)"
     )
     command.add_argument(
         "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="settings that replace those of the model, to the end of the line",
+    )  # fmt: skip
+
+
+def add_engine_option(command: argparse.ArgumentParser) -> None:
+    """--engine."""
+    command.add_argument(
+        "--engine", default="auto", choices=list(ENGINES),
+        help="what computes a frozen backbone: torch, or onnx (CPU, float32, sccan[onnx]); auto: the quicker one",
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def _segment(args: argparse.Namespace, runtime: Runtime, tell: Callable[..., Non
         size=args.size,
         tile=args.tile,
         batch=args.batch,
+        engine=args.engine,
     )
     supports = Supports.from_folder(args.support)
     formats = [name.strip() for name in args.format.split(",") if name.strip()]

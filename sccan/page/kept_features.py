@@ -118,6 +118,7 @@ class KeptFeatures:
         key = self._keys[number]
         facts = self.segmenter.facts
         about = [facts[name] for name in ("model_digest", "method", "size", "precision")]
+        about += [self.segmenter.engine]
         about += [key, *self.stamp(key), support]
         return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 

@@ -34,6 +34,7 @@ from sccan.classification.likeness import (
 from sccan.classification.methods.frozen_vectors import FrozenVectors
 from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.modes import autocast, check_precision
+from sccan.engine.onnx_backbone import with_engine
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined, picture_vectors
 from sccan.errors import InputError
@@ -123,13 +124,22 @@ class Classifier:
         trained: the method and its settings.
     """
 
-    def __init__(self, trained: Trained, *, device: str = "auto", precision: str = "float32", batch: int = 0) -> None:
+    def __init__(
+        self,
+        trained: Trained,
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+        batch: int = 0,
+        engine: str = "auto",
+    ) -> None:
         """
         Args:
             trained: of a classification method.
             device: auto | cpu | cuda | cuda:N.
             precision: float32 | bf16 | fp16.
             batch: pictures encoded together; 0: as many as suit the device.
+            engine: what computes the backbone: auto | torch | onnx.
 
         Raises InputError: the model segments, the device is not there, or a number is unfit.
         """
@@ -142,6 +152,7 @@ class Classifier:
         self.trained, self.precision = trained, precision
         self.device = choose_device(device)
         self.batch = max(batch, 0) or computed_together(self.device)
+        self.engine = with_engine(trained.method, engine, self.device, precision)
         self.task = Classifying(
             trained.method.to(self.device),
             fixed_transform(trained.cfg),

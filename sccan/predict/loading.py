@@ -19,6 +19,7 @@ def load(
     size: int = 0,
     tile: int = 0,
     batch: int = 0,
+    engine: str = "auto",
     opts: Sequence[str] = (),
 ) -> Segmenter | Classifier:
     """A model, ready for one's own pictures; without a name the one that finds things without any training.
@@ -35,13 +36,14 @@ def load(
         size: segmentation: longer side of the network's input, in pixels; 0: that of the method's own tests.
         tile: segmentation: pictures larger than this are cut into overlapping tiles of this side; 0: never.
         batch: pictures or tiles computed together; 0: as many as suit the device.
+        engine: what computes a frozen backbone: torch, or onnx (float32 on a CPU, sccan[onnx]); auto: the quicker one.
         opts: KEY VALUE pairs that replace settings of the model, such as METHOD.CAN.TRANSDUCTIVE True.
 
     Raises InputError: it is no such model, does not fit, or an option is unfit; one line says what it is.
     """
     trained = load_trained(source, opts)
     if not trained.is_classifier:
-        return Segmenter(trained, device=device, precision=precision, size=size, tile=tile, batch=batch)
+        return Segmenter(trained, device=device, precision=precision, size=size, tile=tile, batch=batch, engine=engine)
     if size or tile:
         raise InputError(f"{source} is a classifier, which has a picture size of its own; leave out size and tile")
-    return Classifier(trained, device=device, precision=precision, batch=batch)
+    return Classifier(trained, device=device, precision=precision, batch=batch, engine=engine)

@@ -25,6 +25,7 @@ from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.lanes import side_by_side
 from sccan.engine.modes import autocast, check_precision
+from sccan.engine.onnx_backbone import with_engine
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
@@ -165,6 +166,7 @@ class Segmenter:
         size: int = 0,
         tile: int = 0,
         batch: int = 0,
+        engine: str = "auto",
     ) -> None:
         """
         Args:
@@ -174,6 +176,7 @@ class Segmenter:
             size: see above; 0: that of the method's own tests.
             tile: see above.
             batch: pictures or tiles computed together; 0: as many as suit the device.
+            engine: what computes the backbone: auto | torch | onnx.
 
         Raises InputError: the model is a classifier, the device is not there, or a number is unfit.
         """
@@ -190,6 +193,7 @@ class Segmenter:
             raise InputError(f"an input of {self.size} pixels is too small; give at least {SMALLEST_SIDE}")
         self.device = choose_device(device)
         self.precision = precision
+        self.engine = with_engine(trained.method, engine, self.device, precision)
         self.task = Segmenting(
             trained.method.to(self.device),
             protocol_of(trained.cfg).transform(self.size),
@@ -308,6 +312,7 @@ class Segmenter:
     @property
     def facts(self) -> dict[str, str | int]:
         """What the masks depend on besides the supports."""
+        engine = {} if self.engine == "torch" else {"engine": self.engine}
         return {
             "model": str(self.trained.path),
             "model_digest": self.trained.digest,
@@ -315,6 +320,7 @@ class Segmenter:
             "size": self.size,
             "tile": self.tile,
             "precision": self.precision,
+            **engine,
         }
 
     @property

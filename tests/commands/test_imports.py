@@ -16,6 +16,8 @@ NEVER_BY_DEFAULT = (
     *("sympy", "tensorboard", "timm", "torch._dynamo", "torch._inductor", "torchvision"),
 )
 """Modules that the default models do without."""
+WITHOUT_EXTRAS = ("--engine", "torch")
+"""What is taken where no extra is installed."""
 NEVER_FOR_HELP = (*NEVER_BY_DEFAULT, "PIL", "cv2", "msgspec", "numpy", "torch", "yacs")
 RUN = """
 import json, sys
@@ -44,10 +46,18 @@ def test_help_needs_nothing_but_python(words: list[str]) -> None:
 
 def test_segment_imports_only_what_its_model_uses(tmp_path: Path) -> None:
     photos, examples = write_leaves(tmp_path, count=2)
-    words = ["--support", str(examples), "--images", str(photos), "--out", str(tmp_path / "out")]
+    words = ["--support", str(examples), "--images", str(photos), "--out", str(tmp_path / "out"), *WITHOUT_EXTRAS]
     assert imported(["segment", *words], NEVER_BY_DEFAULT) == []
     with_another = [*words, "--overwrite", "--model", "insid3-lite1", "--size", "128"]
     assert "scipy" in imported(["segment", *with_another], ("scipy",)), "the list above would name what is used"
+
+
+def test_a_graph_that_is_kept_needs_nothing_but_its_engine(tmp_path: Path) -> None:
+    photos, examples = write_leaves(tmp_path, count=2)
+    words = ["segment", "--support", str(examples), "--images", str(photos), "--size", "128", "--engine", "onnx"]
+    for out in ("first", "second"):
+        found = imported([*words, "--out", str(tmp_path / out)], NEVER_BY_DEFAULT + ("onnx",))
+    assert found == ["onnxruntime"]
 
 
 def test_classify_imports_only_what_its_model_uses(tmp_path: Path) -> None:
@@ -57,6 +67,7 @@ def test_classify_imports_only_what_its_model_uses(tmp_path: Path) -> None:
         kind.mkdir(parents=True)
         (kind / photo.name).write_bytes(photo.read_bytes())
     words = ["--support", str(tmp_path / "kinds"), "--images", str(photos), "--out", str(tmp_path / "out")]
+    words += WITHOUT_EXTRAS
     assert imported(["classify", *words], NEVER_BY_DEFAULT) == []
 
 

@@ -121,7 +121,7 @@ class GuidedDensity(TrainingFreeMethod):
 
     def encode(self, images: Tensor) -> Features:
         features = super().encode(images)
-        picture = F.avg_pool2d((denormalize(images) / 255).clamp(0, 1), LARGE, ceil_mode=True)
+        picture = denormalize(F.avg_pool2d(images, LARGE, ceil_mode=True)).div_(255).clamp_(0, 1)
         return Features({**features.maps, PICTURE: picture}, features.image_size)
 
     def condition(self, support: Features, labels: Tensor) -> tuple[GuidedDensityEpisode, ...]:
