@@ -137,7 +137,7 @@ class CrossBlock(nn.Module):
         Returns:
             The state, and the new support tokens [B, H, W, C] (unchanged where the block does not update them).
         """
-        layout = WindowLayout((support.shape[1], support.shape[2]), self.window, self.shift)
+        layout = WindowLayout((int(support.shape[1]), int(support.shape[2])), self.window, self.shift)
         # Zeros are padded after the norm and are not masked out: they take part as keys, as published.
         windows = layout.split(self.norm1(support))  # [B, M, P, C]
         prototypes, valid = support_prototypes(windows, layout.split(mask.unsqueeze(-1)).squeeze(-1))
@@ -157,7 +157,7 @@ class CrossBlock(nn.Module):
         Returns:
             Tokens [B * Q, H, W, C] and support window indices [B, Q, M].
         """
-        layout = WindowLayout((query.shape[1], query.shape[2]), self.window, self.shift)
+        layout = WindowLayout((int(query.shape[1]), int(query.shape[2])), self.window, self.shift)
         windows = layout.split(self.norm1(query))  # [N, M, P, C]
         episodes = len(support.valid)
         index = align(windows.unflatten(0, (episodes, -1)), support.prototypes, support.valid)

@@ -87,9 +87,11 @@ def scaled_cosine_attention(
         [N, M, A, P, D].
     """
     if unit_key is None or cross_value is None:
+        if torch.jit.is_tracing():
+            return (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(-1) @ value
         return _fused(query, key, value, scale=query.shape[-1] ** -0.5)
     if query.device.type == "cpu":
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.jit.is_tracing():
             return plain_attention(query, key, value, unit_key, cross_value)
         per_window = query.shape[0] * query.shape[2:-1].numel() * (key.shape[-2] + unit_key.shape[-2])
         together = max(1, LOGITS // per_window)

@@ -24,6 +24,7 @@ COMMANDS = {
     "mark_one": "mark one picture of a folder, find the rest, score it against the folder's masks",
     "classify": "tell one's own pictures apart from a few examples of every class",
     "embed": "features of one's own pictures in one file: for classify, clustering and search",
+    "export": "a model as ONNX graphs, for programs without torch",
     "models": "models by ready-made names: licences, sizes, weights fetched when asked for",
     "doctor": "read-only check of a data set or a config",
     "episodes": "write, show and compare episode manifests",

@@ -108,10 +108,7 @@ def backbone_graph(backbone: Backbone, size: tuple[int, int]) -> bytes:
     Raises InputError: see `graph_of`.
     """
     plain = copy.deepcopy(backbone)
-    for module in list(plain.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, SameConv2d):
-                setattr(module, name, child.for_whole_cells())
+    without_margins(plain, size)
     stages = list(backbone.stages)
     axes = {name: {0: "N"} for name in (INPUT, *stages)}
     return graph_of(_Maps(plain), [torch.zeros(1, 3, *size)], names=[INPUT], results=stages, axes=axes)
@@ -143,6 +140,19 @@ def compute_by_onnx(method: nn.Module) -> None:
                 if id(child) not in known:
                     known[id(child)] = OnnxBackbone(child)
                 setattr(parent, name, known[id(child)])
+
+
+def without_margins(model: nn.Module, size: tuple[int, int]) -> None:
+    """Has the convolutions of a model that are padded as TensorFlow does it replaced by plain ones.
+
+    Raises InputError: for pictures of this size [H, W] there are none.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, SameConv2d):
+                if any(side % WHOLE for side in size):
+                    raise InputError(f"the input is {size[0]} x {size[1]} pixels; use multiples of {WHOLE} for ONNX")
+                setattr(module, name, child.for_whole_cells())
 
 
 def is_quicker_by_onnx(method: nn.Module) -> bool:

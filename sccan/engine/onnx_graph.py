@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,8 @@ def graph_of(
     with needs("ONNX graphs", "onnx"):
         import onnx  # noqa: F401 - torch's exporter needs it
     written = io.BytesIO()
-    with torch.no_grad(), warnings.catch_warnings():
+    unheard = contextlib.redirect_stdout(io.StringIO())  # where it fails, torch prints all operations
+    with torch.no_grad(), warnings.catch_warnings(), unheard:
         warnings.simplefilter("ignore")  # sizes become constants where they are not named in axes
         try:
             torch.onnx.export(

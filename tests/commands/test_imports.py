@@ -56,7 +56,7 @@ def test_a_graph_that_is_kept_needs_nothing_but_its_engine(tmp_path: Path) -> No
     photos, examples = write_leaves(tmp_path, count=2)
     words = ["segment", "--support", str(examples), "--images", str(photos), "--size", "128", "--engine", "onnx"]
     for out in ("first", "second"):
-        found = imported([*words, "--out", str(tmp_path / out)], NEVER_BY_DEFAULT + ("onnx",))
+        found = imported([*words, "--out", str(tmp_path / out)], (*NEVER_BY_DEFAULT, "onnx"))
     assert found == ["onnxruntime"]
 
 

@@ -181,7 +181,7 @@ class GuidedDensity(TrainingFreeMethod):
 
     def _log_ratio(self, cells: Tensor, anchors: Anchors) -> Tensor:
         """Log density ratio of every cell, with the weighted odds, [L]."""
-        sizes = [len(anchors.foreground), len(anchors.background)]
+        sizes = [anchors.foreground.shape[0], anchors.background.shape[0]]
         if not all(sizes):  # nothing to compare with
             return cells.new_full(cells.shape[:1], CERTAIN if sizes[0] else -CERTAIN)
         front, back = (

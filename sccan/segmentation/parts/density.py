@@ -37,9 +37,10 @@ def log_ratio(foreground: Tensor, n_foreground: int, background: Tensor, n_backg
     return log_mean(foreground, n_foreground) - log_mean(background, n_background)
 
 
-def log_mean(sums: Tensor, count: int) -> Tensor:
+def log_mean(sums: Tensor, count: int | Tensor) -> Tensor:
     """Log of a mean from a sum, finite."""
-    return sums.clamp_min(TINY).log() - math.log(count)
+    logarithm = count.float().log() if isinstance(count, Tensor) else math.log(count)  # a tensor where a graph is made
+    return sums.clamp_min(TINY).log() - logarithm
 
 
 def best_bandwidth(foreground: Tensor, background: Tensor, widths: Sequence[float]) -> Bandwidth:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sccan.pointwise import PointwiseConv2d
 from sccan.segmentation.parts.enlarged import convolve_enlarged
+from sccan.segmentation.parts.resize import resize
 
 DENSE_HEAD_NAMES = (
     *((f"ASPP_meta.layer6_{number}.0.", f"head.aspp.branches.{number}.") for number in range(5)),
@@ -66,7 +67,9 @@ class ASPP(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Maps [N, C, H, W] to [N, C * branches, H, W]; the first C channels are the global branch, broadcast."""
         context, *local = self.branches
-        whole = torch.empty_like(maps).copy_(F.relu(context(maps.mean((-2, -1), keepdim=True))))  # in the maps' layout
+        whole = F.relu(context(maps.mean((-2, -1), keepdim=True)))
+        # In the maps' layout, which a graph chooses for itself.
+        whole = whole.expand_as(maps) if torch.jit.is_tracing() else torch.empty_like(maps).copy_(whole)
         return torch.cat([whole, *(F.relu(branch(maps)) for branch in local)], dim=1)
 
 
@@ -107,6 +110,8 @@ class PyramidHead(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Logits [N, n_classes, H, W] of maps [N, C, H, W]."""
+        if torch.jit.is_tracing():
+            return self._written(maps)
         size = (maps.shape[-2], maps.shape[-1])
         first, *rest = self.classify
         # The first convolution sees the map and the grids enlarged to its size; the grids' share is had for less.
@@ -119,6 +124,25 @@ class PyramidHead(nn.Module):
         for module in rest:
             hidden = module(hidden)
         return hidden
+
+    def _written(self, maps: Tensor) -> Tensor:
+        """The same by operations that a graph has."""
+        height, width = int(maps.shape[-2]), int(maps.shape[-1])
+        grids = [
+            F.relu(branch(_averages(height, side) @ maps @ _averages(width, side).T))
+            for branch, side in zip(self.branches, self.bins, strict=True)
+        ]
+        logits: Tensor = self.classify(torch.cat([maps, *(resize(grid, (height, width)) for grid in grids)], dim=1))
+        return logits
+
+
+def _averages(size: int, bins: int) -> Tensor:
+    """What adaptive pooling makes of a side, as a matrix [bins, size]."""
+    rows = torch.zeros(bins, size)
+    for row in range(bins):
+        first, end = row * size // bins, -(-(row + 1) * size // bins)
+        rows[row, first:end] = 1 / (end - first)
+    return rows
 
 
 def _conv3x3(channels: int) -> nn.Conv2d:

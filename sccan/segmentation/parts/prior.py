@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sccan.pointwise import pointwise
 from sccan.segmentation.parts.cells import unit_cells
+from sccan.traced import becomes_graph
 
 EPSILON = 1e-7
 PAIRS = 2**24  # similarities held at a time (64 MiB)
@@ -64,7 +65,7 @@ def foreground_only(support: PriorSupport) -> PriorSupport:
     How many positions are kept must be known on the host. So the support is returned as it is by compiled code, which
     wants sizes that do not change, and on devices that would have to be waited for.
     """
-    if torch.compiler.is_compiling() or support.weights.device.type != "cpu":
+    if becomes_graph() or support.weights.device.type != "cpu":
         return support
     inside = support.weights > 0
     kept = min(int(inside.sum(-1).max()) + 1, inside.shape[-1])
@@ -100,10 +101,17 @@ def softmax_prior(query: Tensor, support: PriorSupport) -> Tensor:
         centred = centred.bfloat16()
 
     def attend(cosines: Tensor) -> Tensor:
-        sums = cosines.expm1_() @ columns
-        return sums[..., 0] / (sums[..., 1] + len(columns[0, 0]))
+        sums = _expm1(cosines) @ columns
+        return sums[..., 0] / (sums[..., 1] + columns.shape[2])
 
     return _prior(query, centred, attend)
+
+
+def _expm1(values: Tensor) -> Tensor:
+    if torch.jit.is_tracing():  # ONNX has no such operator; this is as exact near 0
+        half = (values / 2).tanh()
+        return 2 * half / (1 - half)
+    return values.expm1_()
 
 
 def max_cosine_prior(query: Tensor, support: PriorSupport) -> Tensor:
@@ -134,15 +142,16 @@ def _prior(query: Tensor, directions: Tensor, reduce: Callable[[Tensor], Tensor]
         positions = unit_cells(query).flatten(1, 2).to(directions.dtype)  # [B, Q*h*w, C]
         pairs = PAIRS_ON_CPU if query.device.type == "cpu" else PAIRS
         step = max(1, pairs // (episodes * shots * length))
-        parts = [reduce(_cosines(some, directions)) for some in positions.split(step, dim=1)]
-        raw = torch.cat(parts, dim=-1).view(episodes, shots, queries, height * width).transpose(1, 2)
+        parts = [positions] if torch.jit.is_tracing() else positions.split(step, dim=1)
+        rows = torch.cat([reduce(_cosines(some, directions)) for some in parts], dim=-1)  # [B, K, Q*h*w]
+        raw = rows.view(episodes, shots, queries, height * width).transpose(1, 2)
         low, high = raw.amin(-1, keepdim=True), raw.amax(-1, keepdim=True)
         return ((raw - low) / (high - low + EPSILON)).unflatten(-1, (height, width))
 
 
 def _cosines(positions: Tensor, directions: Tensor) -> Tensor:
     """Cosines [B, K, n, L], float32, of query positions [B, n, C] and support positions [B, K, L, C] of length one."""
-    if positions.device.type != "cpu":
+    if positions.device.type != "cpu" or torch.jit.is_tracing():
         return (positions.unsqueeze(1) @ directions.transpose(-1, -2)).float()
     # The support stands for a map and the query positions for a weight, which is the faster way round.
     pairs = [pointwise(keys, some) for some, shots in zip(positions, directions, strict=True) for keys in shots]

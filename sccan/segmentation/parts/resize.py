@@ -17,8 +17,12 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     flat = maps.reshape(-1, *maps.shape[-3:])
-    if flat.shape[1] > 1 and flat.is_contiguous(memory_format=torch.channels_last):
+    is_written = torch.jit.is_tracing()
+    if not is_written and flat.shape[1] > 1 and flat.is_contiguous(memory_format=torch.channels_last):
         # The stride of a single leading entry is arbitrary and hides the layout from torch, which then takes ten times
         # as long; this view spells it out.
         flat = flat.permute(0, 2, 3, 1).contiguous().view(len(flat), *maps.shape[-2:], -1).permute(0, 3, 1, 2)
-    return F.interpolate(flat, size=size, mode="bilinear", align_corners=True).reshape(*maps.shape[:-2], *size)
+    resized = F.interpolate(flat, size=size, mode="bilinear", align_corners=True)
+    if maps.ndim == 3:
+        return resized[0]
+    return resized.reshape(*maps.shape[:-4], -1, maps.shape[-3], *size)  # in a graph, of any number of maps

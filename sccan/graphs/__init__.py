@@ -1,0 +1,1 @@
+"""Methods as ONNX graphs, for programs without torch."""
