@@ -8,9 +8,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,13 @@ from sccan.classification.likeness import (
     rejection,
 )
 from sccan.classification.methods.frozen_vectors import FrozenVectors
-from sccan.engine.distributed import choose_device, computed_together
-from sccan.engine.modes import autocast, check_precision
-from sccan.engine.onnx_backbone import with_engine
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined, picture_vectors
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
-from sccan.predict.embedding import Embedding, Origin, embedded
+from sccan.predict.embedding import Embedding, Origin
+from sccan.predict.picture_model import PictureModel
 from sccan.predict.supports import Supports
 
 KEPT_TOGETHER = 4096
@@ -115,14 +112,13 @@ class _Known:
     left_out: LeftOut
 
 
-class Classifier:
+class Classifier(PictureModel):
     """A trained few-shot classification method, applied to one's own pictures.
 
     The supports are encoded and conditioned once and kept until others are given.
-
-    Attributes:
-        trained: the method and its settings.
     """
+
+    task: Classifying
 
     def __init__(
         self,
@@ -148,17 +144,8 @@ class Classifier:
                 f"{trained.path} makes masks ({trained.cfg.METHOD.NAME}) and tells no pictures apart; "
                 "use sccan segment, or name a model of a classification method"
             )
-        check_precision(precision)
-        self.trained, self.precision = trained, precision
-        self.device = choose_device(device)
-        self.batch = max(batch, 0) or computed_together(self.device)
-        self.engine = with_engine(trained.method, engine, self.device, precision)
-        self.task = Classifying(
-            trained.method.to(self.device),
-            fixed_transform(trained.cfg),
-            self.device,
-            functools.partial(autocast, self.device, precision),
-        )
+        super().__init__(trained, device=device, precision=precision, batch=batch, engine=engine)
+        self.task = Classifying(trained.method, fixed_transform(trained.cfg), self.device, self.autocast)
         self._known: _Known | None = None
 
     @property
@@ -215,27 +202,6 @@ class Classifier:
                 best = max(row)
                 name = NONE if best < none_below or likeness < least else names[row.index(best)]
                 yield ClassifiedPicture(picture, path, name, dict(zip(names, row, strict=True)), likeness)
-
-    def embed(
-        self,
-        pictures: Pictures,
-        *,
-        on_error: Failure | None = None,
-        told: Tally | None = None,
-        advance: Callable[[int], object] = int,
-    ) -> Embedding:
-        """Features of pictures, for `__call__` in their place, to be saved, or for clustering and search.
-
-        Args:
-            on_error, told: see `each`.
-            advance: is told how many pictures more are done.
-
-        Raises InputError: a picture cannot be read, or none can.
-        """
-        photos = readable(find_photos(pictures), on_error, told)
-        return embedded(
-            self.trained, self.task.encode, photos, batch=self.batch, precision=self.precision, advance=advance
-        )
 
     def _kept(self, pictures: Embedding) -> Iterator[tuple[list[tuple[str, Path | None]], Features]]:
         method = self.trained.method
@@ -332,6 +298,3 @@ class Classifier:
             state = self.task.condition_on(features, labels)
             self._known = _Known(fingerprint, state, means, means.left_out(vectors, ways))
         return self._known
-
-    def __repr__(self) -> str:
-        return f"Classifier({self.trained.cfg.METHOD.NAME} on {backbone_name(self.trained.cfg)}, {self.device})"

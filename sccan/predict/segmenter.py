@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,16 +22,13 @@ from sccan.builders.backbones import backbone_name, require_sides
 from sccan.builders.checkpoints import sha256
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
-from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.lanes import side_by_side
-from sccan.engine.modes import autocast, check_precision
-from sccan.engine.onnx_backbone import with_engine
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
-from sccan.predict.embedding import Embedding, embedded
+from sccan.predict.picture_model import PictureModel
 from sccan.predict.supports import Example, Supports
 from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
@@ -146,16 +143,17 @@ class SegmentedPicture:
         return path
 
 
-class Segmenter:
+class Segmenter(PictureModel):
     """A trained few-shot segmentation method, applied to one's own pictures.
 
     The supports are encoded and conditioned once and kept until others are given.
 
     Attributes:
-        trained: the method and its settings.
         size: longer side of the network's input, in pixels.
         tile: side of the tiles that larger pictures are cut into, in pixels of the picture; 0: never.
     """
+
+    task: Segmenting
 
     def __init__(
         self,
@@ -185,21 +183,18 @@ class Segmenter:
                 f"{trained.path} tells pictures apart ({trained.cfg.METHOD.NAME}) and makes no masks; "
                 "use sccan classify, or name a model of a segmentation method"
             )
-        check_precision(precision)
-        self.trained, self.tile = trained, tile
+        super().__init__(trained, device=device, precision=precision, batch=batch, engine=engine)
+        self.tile = tile
         self.size = size or input_side(trained.cfg)
         require_sides(trained.cfg, "the input", (self.size,))
         if self.size < SMALLEST_SIDE:
             raise InputError(f"an input of {self.size} pixels is too small; give at least {SMALLEST_SIDE}")
-        self.device = choose_device(device)
-        self.precision = precision
-        self.engine = with_engine(trained.method, engine, self.device, precision)
         self.task = Segmenting(
-            trained.method.to(self.device),
+            trained.method,
             protocol_of(trained.cfg).transform(self.size),
             device=self.device,
-            autocast=functools.partial(autocast, self.device, precision),
-            batch=batch or computed_together(self.device),
+            autocast=self.autocast,
+            batch=self.batch,
             tile=tile,
         )
         self._known: tuple[str, list[ClassState]] = "", []
@@ -270,31 +265,10 @@ class Segmenter:
         ]
         return Supports([*supports.examples, *found], notes=supports.notes)
 
-    def embed(
-        self,
-        pictures: Pictures,
-        *,
-        on_error: Failure | None = None,
-        told: Tally | None = None,
-        advance: Callable[[int], object] = int,
-    ) -> Embedding:
-        """Features of whole pictures, one vector each: for clustering and search.
-
-        Args:
-            on_error, told: see `each`.
-            advance: is told how many pictures more are done.
-
-        Raises InputError: a picture cannot be read, or none can.
-        """
-        photos = readable(find_photos(pictures), on_error, told)
-        return embedded(
-            self.trained, self.task.encode, photos, batch=self.task.batch, precision=self.precision, advance=advance
-        )
-
     @property
     def together(self) -> int:
         """Pictures that are computed together."""
-        return 1 if self.tile else self.task.batch
+        return 1 if self.tile else self.batch
 
     def condition(self, supports: Supports) -> list[ClassState]:
         """The classes of the supports as the method keeps them; computed when they are new.
