@@ -46,9 +46,7 @@ def feature_files(cfg: CfgNode, method: nn.Module, source: Any) -> FeatureFiles 
         return None
     stages = ",".join(f"{name}/{stage.stride}" for name, stage in backbone.stages.items())
     how = f"{cfg.TEST.PRECISION} {cfg.TEST.FOLD_NORMS} {torch.__version__} {stages} {source.transform!r}"
-    own = cfg.METHOD.get(cfg.METHOD.NAME.upper(), {})
-    kept = " ".join(f"{name} {own[name]}" for name in KEPT_BY if name in own)
-    common = f"{weights_digest(backbone)} {type(method).__name__} {cfg.METHOD.NAME} {kept} {how}".encode()
+    common = f"{weights_digest(backbone)} {type(method).__name__} {cfg.METHOD.NAME} {kept_maps(cfg)} {how}".encode()
 
     @functools.cache
     def digest(number: int, support: bool) -> str:
@@ -57,3 +55,9 @@ def feature_files(cfg: CfgNode, method: nn.Module, source: Any) -> FeatureFiles 
 
     budget = int(cfg.TEST.FEATURE_FILES_GB * (1 << 30))
     return FeatureFiles(Path(cfg.TEST.FEATURE_FILES), digest, budget_bytes=budget)
+
+
+def kept_maps(cfg: CfgNode) -> str:
+    """The settings of a method that decide which maps of a picture it keeps, and their values."""
+    own = cfg.METHOD.get(cfg.METHOD.NAME.upper(), {})
+    return " ".join(f"{name} {own[name]}" for name in KEPT_BY if name in own)

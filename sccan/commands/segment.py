@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from sccan.commands.entry import parser
 from sccan.commands.own_pictures import add_compute_options, add_learn_option, add_picture_options, require_apart
@@ -48,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--tile", type=int, default=0, metavar="PIXELS",
         help="cut pictures larger than this into overlapping tiles and blend them (default: 0, never)",
+    )  # fmt: skip
+    command.add_argument(
+        "--maps", type=Path, default=None, metavar="DIR",
+        help="maps of the pictures that sccan embed --maps has made with this model: they are not computed again",
     )  # fmt: skip
     command.add_argument("--no-overlays", action="store_true", help="write no pictures with the masks drawn in")
     command.add_argument(

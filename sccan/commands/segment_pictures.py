@@ -43,6 +43,7 @@ def _segment(args: argparse.Namespace, runtime: Runtime, tell: Callable[..., Non
         tile=args.tile,
         batch=args.batch,
         engine=args.engine,
+        maps=args.maps,
     )
     supports = Supports.from_folder(args.support)
     formats = [name.strip() for name in args.format.split(",") if name.strip()]

@@ -19,6 +19,7 @@ from sccan.errors import InputError
 from sccan.files.writing import written_beside
 
 CHANNELS_LAST = "channels_last"
+"""Says which maps have this layout in memory."""
 
 
 class FeatureFiles:
@@ -45,22 +46,7 @@ class FeatureFiles:
         Raises InputError: the file is damaged.
         """
         path = self.path(number, support=support)
-        if not path.is_file():
-            return None
-        try:
-            with safetensors.safe_open(path, framework="pt") as stored:
-                about = stored.metadata()
-                maps = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-            height, width = (int(side) for side in about["image_size"].split())
-            unfit = [name for name, value in maps.items() if value.ndim != 4 or not value.is_floating_point()]
-            unfit += [name for name, value in maps.items() if name not in unfit and not value.isfinite().all()]
-            if unfit or not maps or not 0 < min(height, width) <= max(height, width) < 1 << 24:
-                raise ValueError(f"{', '.join(unfit) or 'nothing'} where finite maps [1, C, h, w] are expected")
-        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} holds no features ({error}); delete it, and they are computed again") from error
-        # The layout matters for the last bit of what is computed from the maps.
-        order = torch.channels_last if about.get("layout") == CHANNELS_LAST else torch.contiguous_format
-        return Features({name: value.contiguous(memory_format=order) for name, value in maps.items()}, (height, width))
+        return read_features(path) if path.is_file() else None
 
     def write(self, number: int, features: Features, *, support: bool = False) -> None:
         """Keeps the features of a picture, unless the budget is spent.
@@ -71,12 +57,42 @@ class FeatureFiles:
         if self._used + size > self.budget_bytes:
             return
         self._used += size
-        about = {"image_size": "{} {}".format(*features.image_size)}
-        if all(_is_channels_last(value) for value in features.maps.values()):
-            about["layout"] = CHANNELS_LAST
-        plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
-        with written_beside(self.path(number, support=support), durable=False) as beside:
-            beside.write_bytes(tensor_bytes(plain, about))
+        write_features(self.path(number, support=support), features)
+
+
+def read_features(path: Path) -> Features:
+    """The features [1, C, h, w] of a file, on the CPU.
+
+    Raises InputError: it is missing or damaged.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as stored:
+            about = stored.metadata()
+            maps = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+        height, width = (int(side) for side in about["image_size"].split())
+        unfit = [name for name, value in maps.items() if value.ndim != 4 or not value.is_floating_point()]
+        unfit += [name for name, value in maps.items() if name not in unfit and not value.isfinite().all()]
+        if unfit or not maps or not 0 < min(height, width) <= max(height, width) < 1 << 24:
+            raise ValueError(f"{', '.join(unfit) or 'nothing'} where finite maps [1, C, h, w] are expected")
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} holds no features ({error}); delete it, and they are computed again") from error
+    # The layout matters for the last bit of what is computed from the maps.
+    last = about.get(CHANNELS_LAST, "").split()
+    for name in set(last) & set(maps):
+        maps[name] = maps[name].contiguous(memory_format=torch.channels_last)
+    return Features(maps, (height, width))
+
+
+def write_features(path: Path, features: Features) -> None:
+    """Writes features [1, C, h, w], whole or not at all.
+
+    Raises InputError: it cannot be written.
+    """
+    last = " ".join(name for name, value in features.maps.items() if _is_channels_last(value))
+    about = {"image_size": "{} {}".format(*features.image_size), CHANNELS_LAST: last}
+    plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
+    with written_beside(path, durable=False) as beside:
+        beside.write_bytes(tensor_bytes(plain, about))
 
 
 def _is_channels_last(value: Tensor) -> bool:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from sccan.classification.methods.frozen_vectors import FrozenVectors
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined, picture_vectors
 from sccan.errors import InputError
-from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
+from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single
 from sccan.files.tally import Tally
 from sccan.predict.embedding import Embedding, Origin
 from sccan.predict.picture_model import PictureModel
@@ -267,12 +266,9 @@ class Classifier(PictureModel):
         self, photos: list[Photo], on_error: Failure | None, told: Tally | None
     ) -> Iterator[tuple[list[tuple[str, Path | None]], Features]]:
         """Groups of pictures that are looked at together, names and files, with their features."""
-        places = {photo.name: place // self.batch for place, photo in enumerate(photos)}
-        # By their place, not by what could be read: the last digits depend on what is computed together.
-        by_place = itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name])
         groups = (
             ([(photo.name, photo.path) for photo, _ in group], self.task.encode([image for _, image in group]))
-            for group in (list(some) for _, some in by_place)
+            for group in self.groups(photos, on_error, told)
         )
         if not self.is_transductive:
             yield from groups

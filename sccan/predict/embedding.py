@@ -26,7 +26,7 @@ from sccan.backbones.weight_files import tensor_bytes
 from sccan.builders.backbones import backbone_name
 from sccan.builders.released.trained import Trained
 from sccan.episodes.episode import Features
-from sccan.episodes.stacking import batched, picture_vectors
+from sccan.episodes.stacking import picture_vectors
 from sccan.errors import InputError
 from sccan.files.photos import Photo
 from sccan.files.reading import regular_file
@@ -156,9 +156,8 @@ class Embedding:
 def embedded(
     trained: Trained,
     encode: Callable[[list[np.ndarray]], Features],
-    pictures: Iterable[tuple[Photo, np.ndarray]],
+    groups: Iterable[list[tuple[Photo, np.ndarray]]],
     *,
-    batch: int,
     precision: str,
     advance: Callable[[int], object] = int,
 ) -> Embedding:
@@ -167,15 +166,14 @@ def embedded(
     Args:
         trained: whose backbone computes them.
         encode: gives features of pictures RGB uint8 [h, w, 3].
-        pictures: with their names, each once.
-        batch: pictures encoded together.
+        groups: of pictures that are encoded together, with their names, each once.
         precision: of the network.
         advance: is told how many pictures more are done.
 
     Raises InputError: there is no picture.
     """
     names, vectors, stage, side = [], [], "", (0, 0)
-    for group in batched(pictures, batch):
+    for group in groups:
         features = encode([image for _, image in group])
         names += [photo.name for photo, _ in group]
         vectors.append(picture_vectors(features))

@@ -20,6 +20,7 @@ def load(
     tile: int = 0,
     batch: int = 0,
     engine: str = "auto",
+    maps: str | Path | None = None,
     opts: Sequence[str] = (),
 ) -> Segmenter | Classifier:
     """A model, ready for one's own pictures; without a name the one that finds things without any training.
@@ -37,13 +38,19 @@ def load(
         tile: segmentation: pictures larger than this are cut into overlapping tiles of this side; 0: never.
         batch: pictures or tiles computed together; 0: as many as suit the device.
         engine: what computes a frozen backbone: torch, or onnx (float32 on a CPU, sccan[onnx]); auto: the quicker one.
+        maps: segmentation: folder of `Segmenter.keep_maps` or `sccan embed --maps`, where the maps of all pictures are;
+            None: pictures are encoded as they come.
         opts: KEY VALUE pairs that replace settings of the model, such as METHOD.CAN.TRANSDUCTIVE True.
 
     Raises InputError: it is no such model, does not fit, or an option is unfit; one line says what it is.
     """
     trained = load_trained(source, opts)
     if not trained.is_classifier:
-        return Segmenter(trained, device=device, precision=precision, size=size, tile=tile, batch=batch, engine=engine)
-    if size or tile:
-        raise InputError(f"{source} is a classifier, which has a picture size of its own; leave out size and tile")
+        return Segmenter(
+            trained, device=device, precision=precision, size=size, tile=tile, batch=batch, engine=engine, maps=maps
+        )
+    if size or tile or maps is not None:
+        raise InputError(
+            f"{source} is a classifier, which has a picture size of its own; leave out size, tile and maps"
+        )
     return Classifier(trained, device=device, precision=precision, batch=batch, engine=engine)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from sccan.builders.backbones import backbone_name
 from sccan.builders.released.trained import Trained
@@ -13,7 +16,7 @@ from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.modes import autocast, check_precision
 from sccan.engine.onnx_backbone import with_engine
 from sccan.errors import InputError
-from sccan.files.photos import Failure, Pictures, find_photos, readable
+from sccan.files.photos import Failure, Photo, Pictures, find_photos, readable
 from sccan.files.tally import Tally
 from sccan.predict.embedding import Embedding, embedded
 from sccan.segmentation.finding.segmenting import Segmenting
@@ -27,8 +30,8 @@ class PictureModel:
         task: applies it to pictures.
         device: where it is.
         precision: that the network computes in.
+        batch: pictures or tiles computed together.
         engine: what computes the backbone.
-        batch: pictures computed together.
     """
 
     task: Classifying | Segmenting
@@ -74,10 +77,29 @@ class PictureModel:
 
         Raises InputError: a picture cannot be read, or none can.
         """
-        photos = readable(find_photos(pictures), on_error, told)
-        return embedded(
-            self.trained, self.task.encode, photos, batch=self.batch, precision=self.precision, advance=advance
-        )
+        groups = self.groups(find_photos(pictures), on_error, told)
+        return embedded(self.trained, self.task.encode, groups, precision=self.precision, advance=advance)
+
+    @property
+    def together(self) -> int:
+        """Pictures that are computed together."""
+        return self.batch
+
+    def groups(
+        self, photos: Sequence[Photo], on_error: Failure | None = None, told: Tally | None = None
+    ) -> Iterator[list[tuple[Photo, np.ndarray]]]:
+        """The pictures that are computed together, with their pixels RGB uint8 [h, w, 3].
+
+        Args:
+            photos: in their order.
+            on_error, told: see `embed`.
+
+        Raises InputError: see `embed`.
+        """
+        # By their place, not by what could be read or is left: the last digits depend on what is computed together.
+        places = {photo.name: place // self.together for place, photo in enumerate(photos)}
+        grouped = itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name])
+        return (list(group) for _, group in grouped)
 
     def __repr__(self) -> str:
         return (

@@ -10,8 +10,7 @@ Letters: N classes, h w picture size.
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ import numpy as np
 
 from sccan.builders.backbones import backbone_name, require_sides
 from sccan.builders.checkpoints import sha256
+from sccan.builders.feature_files import kept_maps
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.lanes import side_by_side
@@ -28,6 +28,7 @@ from sccan.errors import InputError
 from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
+from sccan.predict.kept_maps import KeptMaps, MapsOrigin
 from sccan.predict.picture_model import PictureModel
 from sccan.predict.supports import Example, Supports
 from sccan.report.label_overlay import label_overlay
@@ -151,6 +152,7 @@ class Segmenter(PictureModel):
     Attributes:
         size: longer side of the network's input, in pixels.
         tile: side of the tiles that larger pictures are cut into, in pixels of the picture; 0: never.
+        maps: where the maps of all pictures are; None: they are computed.
     """
 
     task: Segmenting
@@ -165,6 +167,7 @@ class Segmenter(PictureModel):
         tile: int = 0,
         batch: int = 0,
         engine: str = "auto",
+        maps: str | Path | None = None,
     ) -> None:
         """
         Args:
@@ -175,8 +178,10 @@ class Segmenter(PictureModel):
             tile: see above.
             batch: pictures or tiles computed together; 0: as many as suit the device.
             engine: what computes the backbone: auto | torch | onnx.
+            maps: folder of `keep_maps`, where the maps of all pictures are; None: pictures are encoded as they come.
 
-        Raises InputError: the model is a classifier, the device is not there, or a number is unfit.
+        Raises InputError: the model is a classifier, the device is not there, a number is unfit, or the maps are of
+            another model.
         """
         if trained.is_classifier:
             raise InputError(
@@ -197,6 +202,9 @@ class Segmenter(PictureModel):
             batch=self.batch,
             tile=tile,
         )
+        if maps is not None and tile:
+            raise InputError(f"the maps in {maps} are of whole pictures, not of tiles; leave out one of both")
+        self.maps = KeptMaps(maps, self._origin) if maps is not None else None
         self._known: tuple[str, list[ClassState]] = "", []
 
     def __call__(self, supports: Supports, pictures: Pictures) -> SegmentedPicture | list[SegmentedPicture]:
@@ -225,15 +233,13 @@ class Segmenter(PictureModel):
         """
         photos = find_photos(pictures)
         states, names = self.condition(supports), supports.class_names
-        places = {photo.name: place // self.together for place, photo in enumerate(photos)}
-        # By their place, not by what could be read or is left: the last digits depend on what is computed together.
-        grouped = itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name])
 
         def work(group: list[tuple[Photo, np.ndarray]]) -> list[SegmentedPicture]:
-            found = self.task.segment([image for _, image in group], states)
+            known = self.maps.read(group) if self.maps else None
+            found = self.task.segment([image for _, image in group], states, known)
             return [_segmented(*one, names) for one in zip(group, found, strict=True)]
 
-        for results in side_by_side(work, (list(group) for _, group in grouped), self.device):
+        for results in side_by_side(work, self.groups(photos, on_error, told), self.device):
             yield from results
 
     def transduced(self, supports: Supports, pictures: Pictures, most: int = 5) -> Supports:
@@ -253,8 +259,9 @@ class Segmenter(PictureModel):
         shots = [self.task.encoded(shot) for shot in supports.shots()]
 
         def candidates() -> Iterator[Candidate]:
+            known = None if self.trained.method.supports_differ else self.maps
             for photo, image in readable(photos.values(), lambda photo, error: None):
-                features = self.task.encode([image], support=True)
+                features = known.read([(photo, image)]) if known else self.task.encode([image], support=True)
                 yield candidate(self.task, features, photo.name, (image.shape[0], image.shape[1]), states)
 
         names = supports.class_names
@@ -264,6 +271,39 @@ class Segmenter(PictureModel):
             for shot, photo in ((shot, photos[shot.name]) for shot in shown)
         ]
         return Supports([*supports.examples, *found], notes=supports.notes)
+
+    def keep_maps(
+        self,
+        pictures: Pictures,
+        folder: str | Path,
+        *,
+        on_error: Failure | None = None,
+        told: Tally | None = None,
+        advance: Callable[[int], object] = int,
+    ) -> KeptMaps:
+        """Whole maps of pictures, in a folder; those that are there already are not computed again.
+
+        Args:
+            pictures: as of a call.
+            folder: is made, or holds maps of this model; see `KeptMaps`.
+            on_error, told: see `each`.
+            advance: is told how many pictures more are done.
+
+        Raises InputError: a picture cannot be read, or the folder not be written or it holds maps of another model.
+        """
+        kept = KeptMaps.begin(folder, self._origin)
+        for group in self.groups(find_photos(pictures), on_error, told):
+            images = [image for _, image in group]
+            if not all(image in kept for image in images):
+                kept.write(images, self.task.encode(images))
+            advance(len(group))
+        return kept
+
+    @property
+    def _origin(self) -> MapsOrigin:
+        kept = f"{kept_maps(self.trained.cfg)} {self.task.transform!r}"
+        name, digest = self.trained.cfg.METHOD.NAME, self.trained.digest
+        return MapsOrigin(backbone_name(self.trained.cfg), digest, name, self.size, self.precision, self.engine, kept)
 
     @property
     def together(self) -> int:

@@ -28,6 +28,15 @@ def test_features_return_as_they_were(tmp_path: Path, layout: torch.memory_forma
     assert files(tmp_path).read(8) is None
 
 
+def test_every_map_keeps_its_own_layout(tmp_path: Path) -> None:
+    last = torch.randn(1, 4, 6, 5).contiguous(memory_format=torch.channels_last)
+    files(tmp_path).write(7, Features({"last": last, "first": torch.randn(1, 4, 6, 5)}, (48, 40)))
+    found = files(tmp_path).read(7)
+    assert found is not None
+    assert found.maps["last"].stride() == last.stride()
+    assert found.maps["first"].is_contiguous()
+
+
 def test_the_folder_keeps_its_budget_over_several_runs(tmp_path: Path) -> None:
     features = Features({"map": torch.zeros(1, 4, 16, 16)}, (32, 32))  # 4096 bytes
     first = files(tmp_path, 10_000)

@@ -229,12 +229,15 @@ class Segmenting:
         """The maps of `segment` alone."""
         return [np.asarray(found.maps) for found in self.segment(images, states)]
 
-    def segment(self, images: Sequence[np.ndarray], states: Sequence[ClassState]) -> list[Found]:
+    def segment(
+        self, images: Sequence[np.ndarray], states: Sequence[ClassState], known: Features | None = None
+    ) -> list[Found]:
         """Where every class is.
 
         Args:
             images: RGB uint8, [h, w, 3] each.
             states: of the N classes, from `condition`.
+            known: features of the images, at most a batch, where there are no tiles; None: they are computed.
         """
         pieces: list[list[tuple[Tile, Tensor]]] = [[] for _ in images]
         sums: list[list[Tensor]] = [[] for _ in images]
@@ -242,7 +245,8 @@ class Segmenting:
         for group in batched(jobs, self.batch):
             parts = [tile.cut(images[place]) for place, tile in group]
             sizes = [_size(part) for part in parts]
-            for (place, tile), answer in zip(group, self.answers(self.encode(parts), sizes, states), strict=True):
+            encoded = self.encode(parts) if known is None else known
+            for (place, tile), answer in zip(group, self.answers(encoded, sizes, states), strict=True):
                 pieces[place].append((tile, answer.margins))
                 sums[place].append(answer.sums)
         totals = [torch.stack(own).sum(0) for own in sums]  # [N, C] each

@@ -1,0 +1,131 @@
+"""Whole maps of pictures in a folder, so that they need not be encoded again to be segmented from other examples.
+
+>>> import sccan
+>>> sccan.load("segment").keep_maps("photos", "maps")  # doctest: +SKIP
+>>> segmenter = sccan.load("segment", maps="maps")  # doctest: +SKIP
+
+FOLDER/maps.json             what they were computed with
+FOLDER/DIGEST.safetensors    the maps of a picture, by a digest of its pixels: whatever it is called, wherever it lies
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from sccan.engine.feature_files import read_features, write_features
+from sccan.episodes.episode import Features
+from sccan.episodes.stacking import joined
+from sccan.errors import InputError
+from sccan.files.photos import Photo
+from sccan.files.structured import read_json
+from sccan.files.writing import write_json
+
+ABOUT = "maps.json"
+FORMAT = "sccan-maps-1"
+
+
+class MapsOrigin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What maps are maps of; those of another origin do not fit.
+
+    Attributes:
+        backbone: its name.
+        weights: digest of the model's weights.
+        method: the method's name.
+        size: longer side of the network's input, in pixels.
+        precision: that the network computed in.
+        engine: what computed the backbone.
+        kept: settings that decide which maps it keeps, and how pictures become its input.
+        format: of the folder.
+    """
+
+    backbone: str
+    weights: str
+    method: str
+    size: int
+    precision: str
+    engine: str
+    kept: str
+    format: str = FORMAT
+
+    def require(self, wanted: MapsOrigin, folder: Path, advice: str) -> None:
+        """Raises InputError: the maps of a folder are of another origin than is wanted."""
+        for what in self.__struct_fields__:
+            found, own = getattr(self, what), getattr(wanted, what)
+            if found != own:
+                raise InputError(
+                    f"the maps in {folder} were made with {what} {found!r}, but the model has {own!r}; {advice}"
+                )
+
+
+class KeptMaps:
+    """A folder of maps.
+
+    Attributes:
+        folder: the folder.
+    """
+
+    def __init__(self, folder: str | Path, origin: MapsOrigin) -> None:
+        """
+        Args:
+            folder: holds maps.
+            origin: of the model that is to use them.
+
+        Raises InputError: it holds none, or those of another model.
+        """
+        self.folder = Path(folder)
+        path = self.folder / ABOUT
+        if not path.is_file():
+            raise InputError(f"{folder} is no folder of maps: there is no {path}; make one with sccan embed --maps")
+        advice = "make them again with sccan embed --maps and this model"
+        read_json(path, MapsOrigin, "maps").require(origin, self.folder, advice)
+
+    @classmethod
+    def begin(cls, folder: str | Path, origin: MapsOrigin) -> KeptMaps:
+        """A folder that maps can be added to; what it holds already is kept.
+
+        Raises InputError: it holds those of another model, or cannot be written.
+        """
+        path = Path(folder) / ABOUT
+        if path.exists():
+            read_json(path, MapsOrigin, "maps").require(origin, path.parent, "name another folder")
+        else:
+            write_json(path, msgspec.to_builtins(origin))
+        return cls(folder, origin)
+
+    def __contains__(self, image: np.ndarray) -> bool:
+        return self._path(image).is_file()
+
+    def read(self, pictures: Sequence[tuple[Photo, np.ndarray]]) -> Features:
+        """Maps of pictures, in their order.
+
+        Raises InputError: there are none of a picture, or they are damaged.
+        """
+        missing = next((photo for photo, image in pictures if image not in self), None)
+        if missing is not None:
+            raise InputError(
+                f"there are no maps of {missing.name}, as it is now, in {self.folder}; add them with sccan embed --maps"
+            )
+        return joined([read_features(self._path(image)) for _, image in pictures])
+
+    def write(self, images: Sequence[np.ndarray], features: Features) -> None:
+        """Keeps the maps of pictures RGB uint8 [h, w, 3]; features have the leading dimension [n].
+
+        Raises InputError: they cannot be written.
+        """
+        for place, image in enumerate(images):
+            own = {name: value[place : place + 1] for name, value in features.maps.items()}
+            write_features(self._path(image), Features(own, features.image_size))
+
+    def __repr__(self) -> str:
+        sizes = [path.stat().st_size for path in self.folder.glob("*.safetensors")]
+        return f"KeptMaps({len(sizes)} pictures, {sum(sizes) / 1e6:.1f} MB)"
+
+    def _path(self, image: np.ndarray) -> Path:
+        pixels = hashlib.sha256(repr(image.shape).encode())
+        pixels.update(np.ascontiguousarray(image).data)
+        return self.folder / f"{pixels.hexdigest()[:32]}.safetensors"
