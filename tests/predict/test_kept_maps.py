@@ -52,9 +52,10 @@ def test_one_command_serves_both_tasks_and_goes_on(examples: Path, photos: Path,
     assert sccan.Embedding.load(features).origin.stage == "bn2"  # of classify's default
     segmenter = sccan.load("segment", device="cpu", maps=maps)
     assert isinstance(segmenter, Segmenter)
-    found = segmenter(sccan.Supports.from_folder(examples), photos / "b.png")
-    wanted = sccan.load("segment", device="cpu")(sccan.Supports.from_folder(examples), photos / "b.png")
-    np.testing.assert_array_equal(found.probabilities, wanted.probabilities)  # type: ignore[union-attr]
+    plain, supports = sccan.load("segment", device="cpu"), sccan.Supports.from_folder(examples)
+    assert isinstance(plain, Segmenter)
+    (found,), (wanted,) = segmenter.each(supports, photos / "b.png"), plain.each(supports, photos / "b.png")
+    np.testing.assert_array_equal(found.probabilities, wanted.probabilities)
 
 
 def test_a_method_of_ours_finds_the_same_from_arrays(segmenter_path: Path, examples: Path, tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_a_method_of_ours_finds_the_same_from_arrays(segmenter_path: Path, examp
     assert isinstance(plain, Segmenter)
     plain.keep_maps(arrays, tmp_path / "maps")
     kept = sccan.load(segmenter_path, device="cpu", maps=tmp_path / "maps")
+    assert isinstance(kept, Segmenter)
     supports = sccan.Supports.from_folder(examples)
     for one, other in zip(plain.each(supports, arrays), kept.each(supports, arrays), strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
