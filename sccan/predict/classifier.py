@@ -19,6 +19,7 @@ from torch import Tensor
 from sccan.builders.backbones import backbone_name
 from sccan.builders.classification.class_words import needs_words, tell_classes
 from sccan.builders.classification.data import fixed_transform, is_transductive
+from sccan.builders.classification.frozen import require_balance
 from sccan.builders.released.trained import Trained
 from sccan.classification.classifying import NONE, Classifying
 from sccan.classification.likeness import (
@@ -136,13 +137,15 @@ class Classifier(PictureModel):
             batch: pictures encoded together; 0: as many as suit the device.
             engine: what computes the backbone: auto | torch | onnx.
 
-        Raises InputError: the model segments, the device is not there, or a number is unfit.
+        Raises InputError: the model segments or works on balanced pictures alone, the device is not there, or a number
+            is unfit.
         """
         if not trained.is_classifier:
             raise InputError(
                 f"{trained.path} makes masks ({trained.cfg.METHOD.NAME}) and tells no pictures apart; "
                 "use sccan segment, or name a model of a classification method"
             )
+        require_balance(trained.cfg, balanced=False, where="nobody knows how a folder's pictures are dealt")
         super().__init__(trained, device=device, precision=precision, batch=batch, engine=engine)
         self.task = Classifying(trained.method, fixed_transform(trained.cfg), self.device, self.autocast)
         self._known: _Known | None = None

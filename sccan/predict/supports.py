@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ HOW = (
     "put a mask PNG of the same name beside each picture or in masks/, or the export of a labelling tool (COCO, "
     "LabelMe ...); for a classifier, one sub-folder of pictures per class"
 )
+
+SHOWN = 8
+"""Classes that are told by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +229,11 @@ class Supports:
         return len(self.examples)
 
     def __repr__(self) -> str:
-        counts = [f"{name} ({sum(name in one.shown for one in self.examples)})" for name in self.class_names]
-        return f"Supports({len(self)} picture{'s' * (len(self) != 1)}: {', '.join(counts)})"
+        counts = Counter(name for one in self.examples for name in one.shown)
+        told = [f"{name} ({counts[name]})" for name in self.class_names[:SHOWN]]
+        if more := len(counts) - len(told):
+            told.append(f"... and {more} more classes, {min(counts.values())} to {max(counts.values())} each")
+        return f"Supports({_pictures(len(self))}: {', '.join(told)})"
 
 
 def is_unusual(picture: Path) -> bool:
@@ -257,7 +264,7 @@ def _of_class_folders(root: Path, told: Tally) -> list[Example]:
     if not found:
         held = len(walk(root).pictures)
         said = "; ".join(read_examples(root).told.lines())
-        raise InputError(f"{root} holds {held or 'no'} pictures and no annotation; {HOW}{f' ({said})' * bool(said)}")
+        raise InputError(f"{root} holds {_pictures(held)} and no annotation; {HOW}{f' ({said})' * bool(said)}")
     masked = {example.label is not None for example in found}
     if len(masked) > 1:
         bare = next(example for example in found if example.label is None)
@@ -297,6 +304,10 @@ def _numbered(example: Example, numbers: dict[str, int]) -> np.ndarray:
     for value, name in enumerate(example.classes, 1):
         table[value] = numbers.get(name, 0)
     return table[example.label]
+
+
+def _pictures(count: int) -> str:
+    return f"{count or 'no'} picture{'s' * (count != 1)}"
 
 
 def _binary(mask: np.ndarray, name: str) -> np.ndarray:

@@ -150,6 +150,11 @@ def test_one_and_five_hundred_examples_many_classes_and_one_picture_give_finite_
         assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-4)
 
 
+def test_a_method_that_needs_balance_is_not_for_folders() -> None:
+    with pytest.raises(InputError, match="pt_map deals pictures evenly to the classes, but nobody knows how a folder"):
+        sccan.load("classify", device="cpu", opts=("METHOD.NAME", "pt_map"))
+
+
 def test_supports_that_cannot_serve_are_one_clear_line(folders: tuple[Path, Path], classifier_path: Path) -> None:
     classifier = sccan.load(classifier_path, device="cpu")
     with pytest.raises(InputError, match="telling pictures apart needs at least two classes"):

@@ -56,6 +56,12 @@ def test_a_picture_with_several_classes_is_one_shot_for_each(tmp_path: Path) -> 
         supports.labelled()
 
 
+def test_hundreds_of_classes_are_a_short_line() -> None:
+    many = Supports.from_arrays([IMAGE] * 301, classes=[*(f"kind {n}" for n in range(300)), "kind 7"])
+    first = ", ".join(f"kind {n} ({1 + (n == 7)})" for n in range(8))
+    assert repr(many) == f"Supports(301 pictures: {first}, ... and 292 more classes, 1 to 2 each)"
+
+
 def test_arrays_and_single_examples_make_the_same_supports() -> None:
     arrays = Supports.from_arrays([IMAGE, OTHER], [MASK, white_on_black(MOON)], classes=["disc", "moon"])
     added = Supports().add(IMAGE, MASK.astype(np.uint8), "disc").add(OTHER, MOON, "moon")
@@ -78,7 +84,7 @@ def test_what_is_no_support_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no folder .*none; give one with annotated pictures"):
         Supports.from_folder(tmp_path / "none")
     save(tmp_path / "bare" / "a.jpg", IMAGE)
-    with pytest.raises(InputError, match="bare holds 1 pictures and no annotation; put a mask PNG"):
+    with pytest.raises(InputError, match="bare holds 1 picture and no annotation; put a mask PNG"):
         Supports.from_folder(tmp_path / "bare")
     save(tmp_path / "classes" / "cat" / "a.jpg", IMAGE)
     (tmp_path / "classes" / "dog").mkdir()
