@@ -77,6 +77,30 @@ class StoredFeaturesIndex(msgspec.Struct):
     image_size: tuple[Side, Side]
 
 
+class MapsOrigin(msgspec.Struct, frozen=True):
+    """``maps.json`` of a folder of maps (`sccan.predict.kept_maps`).
+
+    Attributes:
+        format: of the folder.
+        backbone: its name.
+        weights: digest of the model's weights.
+        method: the method's name.
+        size: longer side of the network's input, in pixels.
+        precision: that the network computed in.
+        engine: what computed the backbone.
+        kept: settings that decide which maps the method keeps, and how pictures become its input.
+    """
+
+    format: str
+    backbone: Name
+    weights: Name
+    method: Name
+    size: Side
+    precision: Name
+    engine: Name
+    kept: Name
+
+
 class WordsOrigin(msgspec.Struct):
     """Where word vectors come from."""
 

@@ -21,45 +21,13 @@ from sccan.engine.feature_files import read_features, write_features
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import joined
 from sccan.errors import InputError
+from sccan.files.formats import MapsOrigin
 from sccan.files.photos import Photo
 from sccan.files.structured import read_json
 from sccan.files.writing import write_json
 
 ABOUT = "maps.json"
 FORMAT = "sccan-maps-1"
-
-
-class MapsOrigin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What maps are maps of; those of another origin do not fit.
-
-    Attributes:
-        backbone: its name.
-        weights: digest of the model's weights.
-        method: the method's name.
-        size: longer side of the network's input, in pixels.
-        precision: that the network computed in.
-        engine: what computed the backbone.
-        kept: settings that decide which maps it keeps, and how pictures become its input.
-        format: of the folder.
-    """
-
-    backbone: str
-    weights: str
-    method: str
-    size: int
-    precision: str
-    engine: str
-    kept: str
-    format: str = FORMAT
-
-    def require(self, wanted: MapsOrigin, folder: Path, advice: str) -> None:
-        """Raises InputError: the maps of a folder are of another origin than is wanted."""
-        for what in self.__struct_fields__:
-            found, own = getattr(self, what), getattr(wanted, what)
-            if found != own:
-                raise InputError(
-                    f"the maps in {folder} were made with {what} {found!r}, but the model has {own!r}; {advice}"
-                )
 
 
 class KeptMaps:
@@ -69,33 +37,33 @@ class KeptMaps:
         folder: the folder.
     """
 
-    def __init__(self, folder: str | Path, origin: MapsOrigin) -> None:
+    def __init__(self, folder: str | Path, origin: MapsOrigin, like: Features) -> None:
         """
         Args:
             folder: holds maps.
             origin: of the model that is to use them.
+            like: that model's features of any picture.
 
         Raises InputError: it holds none, or those of another model.
         """
-        self.folder = Path(folder)
+        self.folder, self._forms = Path(folder), _forms(like)
         path = self.folder / ABOUT
         if not path.is_file():
             raise InputError(f"{folder} is no folder of maps: there is no {path}; make one with sccan embed --maps")
-        advice = "make them again with sccan embed --maps and this model"
-        read_json(path, MapsOrigin, "maps").require(origin, self.folder, advice)
+        _require(path, origin, "make them again with sccan embed --maps and this model")
 
     @classmethod
-    def begin(cls, folder: str | Path, origin: MapsOrigin) -> KeptMaps:
+    def begin(cls, folder: str | Path, origin: MapsOrigin, like: Features) -> KeptMaps:
         """A folder that maps can be added to; what it holds already is kept.
 
         Raises InputError: it holds those of another model, or cannot be written.
         """
         path = Path(folder) / ABOUT
         if path.exists():
-            read_json(path, MapsOrigin, "maps").require(origin, path.parent, "name another folder")
+            _require(path, origin, "name another folder")
         else:
             write_json(path, msgspec.to_builtins(origin))
-        return cls(folder, origin)
+        return cls(folder, origin, like)
 
     def __contains__(self, image: np.ndarray) -> bool:
         return self._path(image).is_file()
@@ -110,7 +78,13 @@ class KeptMaps:
             raise InputError(
                 f"there are no maps of {missing.name}, as it is now, in {self.folder}; add them with sccan embed --maps"
             )
-        return joined([read_features(self._path(image)) for _, image in pictures])
+        return joined([self._read(self._path(image)) for _, image in pictures])
+
+    def _read(self, path: Path) -> Features:
+        features = read_features(path)
+        if (found := _forms(features)) != self._forms:
+            raise InputError(f"{path} holds {found}, but the model makes {self._forms}; delete it, and make it again")
+        return features
 
     def write(self, images: Sequence[np.ndarray], features: Features) -> None:
         """Keeps the maps of pictures RGB uint8 [h, w, 3]; features have the leading dimension [n].
@@ -123,9 +97,25 @@ class KeptMaps:
 
     def __repr__(self) -> str:
         sizes = [path.stat().st_size for path in self.folder.glob("*.safetensors")]
-        return f"KeptMaps({len(sizes)} pictures, {sum(sizes) / 1e6:.1f} MB)"
+        return f"KeptMaps({len(sizes)} different pictures, {sum(sizes) / 1e6:.1f} MB)"
 
     def _path(self, image: np.ndarray) -> Path:
         pixels = hashlib.sha256(repr(image.shape).encode())
         pixels.update(np.ascontiguousarray(image).data)
         return self.folder / f"{pixels.hexdigest()[:32]}.safetensors"
+
+
+def _forms(features: Features) -> dict[str, str]:
+    """What the maps of a picture are."""
+    return {name: f"{value.dtype} {list(value.shape[1:])}" for name, value in sorted(features.maps.items())}
+
+
+def _require(path: Path, origin: MapsOrigin, advice: str) -> None:
+    """Raises InputError: the maps beside this file are of another origin, or it is damaged."""
+    stored: MapsOrigin = read_json(path, MapsOrigin, "maps")
+    for what in stored.__struct_fields__:
+        found, wanted = getattr(stored, what), getattr(origin, what)
+        if found != wanted:
+            raise InputError(
+                f"the maps in {path.parent} were made with {what} {found!r}, but the model has {wanted!r}; {advice}"
+            )

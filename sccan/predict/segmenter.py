@@ -23,12 +23,14 @@ from sccan.builders.feature_files import kept_maps
 from sccan.builders.released.trained import Trained
 from sccan.builders.segmentation.data import input_side, protocol_of
 from sccan.engine.lanes import side_by_side
+from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
+from sccan.files.formats import MapsOrigin
 from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
-from sccan.predict.kept_maps import KeptMaps, MapsOrigin
+from sccan.predict.kept_maps import FORMAT, KeptMaps
 from sccan.predict.picture_model import PictureModel
 from sccan.predict.supports import Example, Supports
 from sccan.report.label_overlay import label_overlay
@@ -204,7 +206,7 @@ class Segmenter(PictureModel):
         )
         if maps is not None and tile:
             raise InputError(f"the maps in {maps} are of whole pictures, not of tiles; leave out one of both")
-        self.maps = KeptMaps(maps, self._origin) if maps is not None else None
+        self.maps = KeptMaps(maps, *self._known_by) if maps is not None else None
         self._known: tuple[str, list[ClassState]] = "", []
 
     def __call__(self, supports: Supports, pictures: Pictures) -> SegmentedPicture | list[SegmentedPicture]:
@@ -291,7 +293,7 @@ class Segmenter(PictureModel):
 
         Raises InputError: a picture cannot be read, or the folder not be written or it holds maps of another model.
         """
-        kept = KeptMaps.begin(folder, self._origin)
+        kept = KeptMaps.begin(folder, *self._known_by)
         for group in self.groups(find_photos(pictures), on_error, told):
             images = [image for _, image in group]
             if not all(image in kept for image in images):
@@ -300,10 +302,13 @@ class Segmenter(PictureModel):
         return kept
 
     @property
-    def _origin(self) -> MapsOrigin:
+    def _known_by(self) -> tuple[MapsOrigin, Features]:
+        """What maps of this model are known by: what they are computed with, and those of a picture."""
         kept = f"{kept_maps(self.trained.cfg)} {self.task.transform!r}"
         name, digest = self.trained.cfg.METHOD.NAME, self.trained.digest
-        return MapsOrigin(backbone_name(self.trained.cfg), digest, name, self.size, self.precision, self.engine, kept)
+        how = self.size, self.precision, self.engine, kept
+        origin = MapsOrigin(FORMAT, backbone_name(self.trained.cfg), digest, name, *how)
+        return origin, self.task.encode([np.zeros((self.size, self.size, 3), np.uint8)])
 
     @property
     def together(self) -> int:

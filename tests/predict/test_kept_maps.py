@@ -7,6 +7,7 @@ import pytest
 
 import sccan
 from sccan.commands import embed, segment
+from sccan.engine.feature_files import write_features
 from sccan.errors import InputError
 from sccan.predict import Segmenter
 from tests.predict.made_up import disc, save
@@ -31,7 +32,7 @@ def test_masks_have_the_same_bytes(
     compute = ["--device", "cpu", "--batch", batch, "--model", "segment", "--opts", *SMALL]
     maps = tmp_path / "maps"
     assert embed.main([str(photos), "--out", str(tmp_path / "f.safetensors"), "--maps", str(maps), *compute]) == 0
-    assert "KeptMaps(4 pictures" in capsys.readouterr().out
+    assert "KeptMaps(4 different pictures" in capsys.readouterr().out
     argv = ["--support", str(examples), "--images", str(photos), *more]
     assert segment.main([*argv, "--out", str(tmp_path / "plain"), *compute]) == 0
     assert segment.main([*argv, "--out", str(tmp_path / "kept"), "--maps", str(maps), *compute]) == 0
@@ -110,6 +111,12 @@ def test_damage_is_one_line(segmenter_path: Path, examples: Path, photos: Path, 
     (one,) = maps.glob("*.safetensors")
     one.write_bytes(one.read_bytes()[:-7])
     with pytest.raises(InputError, match=r"holds no features .* delete it"):
+        sccan.load(segmenter_path, device="cpu", maps=maps)(sccan.Supports.from_folder(examples), photos / "a.jpg")
+    one.unlink()
+    other = sccan.load(segmenter_path, device="cpu", size=97)
+    assert isinstance(other, Segmenter)
+    write_features(one, other.task.encode([disc(50, 75)[0]]))
+    with pytest.raises(InputError, match=r"holds .*, but the model makes .*; delete it, and make it again"):
         sccan.load(segmenter_path, device="cpu", maps=maps)(sccan.Supports.from_folder(examples), photos / "a.jpg")
     (maps / "maps.json").write_text('{"format": 1}')
     with pytest.raises(InputError, match=r"maps\.json.*format"):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from sccan.commands import segment
+from sccan.commands import embed, segment
 from tests.fuzz.campaign import SOME, Case
 from tests.fuzz.mutations import BYTES, JSON, PICTURE, TEXT
 from tests.predict.made_up import classifier_file, save, segmenter_file
@@ -31,6 +31,7 @@ def cases(folder: Path) -> list[Case]:
         Case("mask", own, "examples/a_mask.png", argv, (*BYTES, *PICTURE), SOME),
         Case("names of classes", own, "examples/classes.txt", argv, TEXT, SOME),
         *_results(folder / "results", own, argv),
+        *_maps(folder / "maps", own, argv),
         *_weights(folder / "weights", model, own, argv),
         *_exports(folder / "exports"),
         *_shown(folder / "shown", own, argv),
@@ -65,6 +66,15 @@ def _results(folder: Path, own: Path, argv: list[str]) -> list[Case]:
         Case("record of what was made", folder, ".made_by_sccan", again, (*JSON, *TEXT)),
         Case("label map of results", folder, "a.png", again, BYTES),
     ]
+
+
+def _maps(folder: Path, own: Path, argv: list[str]) -> list[Case]:
+    """Maps of the photos, in place of encoding them."""
+    features = folder.parent / "features.safetensors"
+    assert embed.main([str(own / "photos"), "--out", str(features), "--maps", str(folder), *argv[1:3]]) == 0
+    kept = [word.replace("{}", str(own)) if word != "{}/out" else word for word in argv] + ["--maps", "{}"]
+    one = min(path.name for path in folder.glob("*.safetensors"))
+    return [Case("origin of maps", folder, "maps.json", kept, JSON), Case("maps", folder, one, kept, BYTES, SOME)]
 
 
 def _weights(folder: Path, model: Path, own: Path, argv: list[str]) -> list[Case]:
