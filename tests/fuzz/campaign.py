@@ -48,6 +48,27 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Try:
+    """How a command took a file that was made wrong.
+
+    Attributes:
+        name: of the format.
+        seed: of the mutation.
+        mutation: what was done to the file.
+        code: how the command ended.
+        said: its errors and warnings.
+        fault: what is wrong with that; None: nothing.
+    """
+
+    name: str
+    seed: int
+    mutation: str
+    code: int
+    said: str
+    fault: Fault | None
+
+
+@dataclass(frozen=True)
 class Fault:
     """A try that ended as none should."""
 
@@ -95,8 +116,8 @@ def zygote() -> Iterator[Zygote]:
         started.close()
 
 
-def attempt(case: Case, seed: int, runner: Zygote, folder: Path) -> Fault | None:
-    """Makes one file of a case wrong, and says how its command failed to answer; None where it answered."""
+def attempt(case: Case, seed: int, runner: Zygote, folder: Path) -> Try:
+    """Makes one file of a case wrong, and says what its command made of it."""
     draw = random.Random(f"{case.name} {seed}")
     copy = folder / "try"
     shutil.rmtree(copy, ignore_errors=True)
@@ -108,7 +129,8 @@ def attempt(case: Case, seed: int, runner: Zygote, folder: Path) -> Fault | None
     ended = runner.run(argv, out, err, copy if case.inside else ROOT)
     said, told = err.read_bytes().decode("utf-8", "replace"), out.read_bytes().decode("utf-8", "replace")
     why = verdict(case, ended, said, told)
-    return Fault(case.name, seed, mutation.__name__, why, said[-3000:]) if why else None
+    fault = Fault(case.name, seed, mutation.__name__, why, said[-3000:]) if why else None
+    return Try(case.name, seed, mutation.__name__, int(ended["code"]), said, fault)
 
 
 def verdict(case: Case, ended: dict[str, float], said: str, told: str) -> str:
@@ -141,21 +163,22 @@ def campaign(
     first: int = 0,
     tries: int = 10,
     seconds: float = 1e9,
-    told: Callable[[Fault], None] = lambda fault: None,
+    told: Callable[[Try], None] = lambda one: None,
 ) -> tuple[list[Fault], int]:
-    """Every case with seeds from `first` on, one seed after the other, until the time is over; `told` gets each fault.
+    """Every case with seeds from `first` on, one seed after the other, until the time is over; `told` gets each try.
 
     Returns:
         The faults, and how many tries were made.
     """
-    faults, made, end = [], 0, time.monotonic() + seconds
+    faults: list[Fault] = []
+    made, end = 0, time.monotonic() + seconds
     for seed in range(first, first + tries):
         for case in cases:
             if time.monotonic() > end:
                 return faults, made
-            fault = attempt(case, seed, runner, folder)
+            one = attempt(case, seed, runner, folder)
             made += 1
-            if fault is not None:
-                faults.append(fault)
-                told(fault)
+            if one.fault is not None:
+                faults.append(one.fault)
+            told(one)
     return faults, made

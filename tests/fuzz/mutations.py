@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.fuzz.structures import deeper, encoded, placed, subtle
+
 EVIL: tuple[Any, ...] = (
     None, True, -1, 0, 0.5, 1e308, float("nan"), float("inf"), 10**9, 10**19, -(10**30), "", "x", "1", "nan", "1e999",
     "x" * 5000, "\x1b[31mred\x1b[0m", "a\nerror: forged", "../../../etc/passwd", "/etc/passwd", "a\0b", "\ud800",
@@ -206,7 +208,7 @@ def _changed(tree: Any, draw: random.Random) -> Any:
     return tree
 
 
-BYTES: tuple[Mutation, ...] = (flip, cut, grow, numbers, replaced)
-TEXT: tuple[Mutation, ...] = (lines, lines, lines, flip, cut, grow, replaced)
-JSON: tuple[Mutation, ...] = (values, values, values, values, flip, cut, grow, replaced)
+BYTES: tuple[Mutation, ...] = (flip, cut, grow, numbers, replaced, deeper, deeper, deeper, placed)
+TEXT: tuple[Mutation, ...] = (lines, lines, lines, flip, cut, grow, replaced, deeper, encoded, encoded, placed)
+JSON: tuple[Mutation, ...] = (*([values] * 4), *([subtle] * 4), flip, cut, grow, replaced, encoded, placed)
 PICTURE: tuple[Mutation, ...] = (pictured, pictured, pictured)
