@@ -137,6 +137,7 @@ def _examine_classification(cfg: Any) -> list[Finding]:
     from sccan.builders.classification.data import data_source
     from sccan.classification.data.datasets import open_splits
     from sccan.classification.data.splits.pictures import FilePictures
+    from sccan.classification.data.splits.repeated import repeated_pictures
 
     try:
         splits = open_splits(data_source(cfg))
@@ -153,6 +154,11 @@ def _examine_classification(cfg: Any) -> list[Finding]:
                 told.extend((note, pictures.names[number]) for note in decoded.notes)
             except InputError as error:
                 broken.append(str(error))
+    if not broken:
+        try:
+            told.extend(repeated_pictures(splits))
+        except InputError as error:
+            broken.append(str(error))
     findings += [Finding("note", "pictures", line) for line in told.lines()]
     if broken:
         message, advice = "{n} pictures cannot be decoded", "copy these files again, or remove them"

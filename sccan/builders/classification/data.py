@@ -35,6 +35,7 @@ from sccan.classification.data.episodes import (
     whole_batch,
 )
 from sccan.classification.data.splits.pictures import Pictures
+from sccan.classification.data.splits.repeated import repeated_files
 from sccan.classification.data.stored_features import FeatureEpisodes
 from sccan.classification.data.transforms.augmentation import Augmentation
 from sccan.classification.data.transforms.fixed import FixedTransform
@@ -166,7 +167,9 @@ def training_job(cfg: CfgNode, runtime: Runtime) -> TrainingJob:
     source = data_source(cfg)
     splits = open_splits(source)
     if runtime.is_main:
-        for line in Tally(note for pictures in splits.values() for note in pictures.passed).lines():
+        told = Tally(note for pictures in splits.values() for note in pictures.passed)
+        told.extend(repeated_files(splits))
+        for line in told.lines():
             logger.info("%s", one_line(line))
     pictures = require_split(splits, "train", source)
     if cfg.VALIDATE.SELECT_ON not in SELECTIONS:

@@ -8,8 +8,10 @@ from sccan.classification.data.datasets import Source, find_form, open_splits
 from sccan.classification.data.formats.prepared import is_prepared, read_index, read_prepared, write_prepared
 from sccan.classification.data.splits.class_lists import CLASS_LISTS, check_class_list
 from sccan.classification.data.splits.pictures import ArrayPictures, Pictures
+from sccan.classification.data.splits.repeated import repeated_pictures
 from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.errors import InputError
+from sccan.files.tally import Tally
 
 
 def prepare(
@@ -25,7 +27,8 @@ def prepare(
         partial: accept numbers of pictures other than the listed ones.
 
     Returns:
-        Lines that say what was written and, with `partial`, what differs from the list. The same order again finds its
+        Lines that say what was written, what was passed over, which pictures have two classes and, with `partial`,
+        what differs from the list. The same order again finds its
         work done: whoever was killed after the last file goes on.
 
     Raises InputError: unfit data, numbers of pictures that differ, or a folder already in use.
@@ -58,7 +61,9 @@ def prepare(
         "order": order,
     }
     write_prepared(to, splits, facts, resize=resize)
-    return [*(_describe(split, pictures) for split, pictures in splits.items()), *differences]
+    passed = Tally(note for pictures in splits.values() for note in pictures.passed)
+    passed.extend(repeated_pictures(splits))
+    return [*(_describe(split, pictures) for split, pictures in splits.items()), *differences, *passed.lines()]
 
 
 def recognise(splits: dict[str, Pictures]) -> list[str]:

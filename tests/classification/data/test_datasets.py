@@ -48,7 +48,7 @@ def test_class_folders_are_used_as_they_are_and_a_missing_split_is_told(tmp_path
 
 
 def test_pickles_have_to_be_prepared_first(tmp_path: Path) -> None:
-    content = {"data": np.zeros((2, 4, 6, 3), np.uint8), "labels": [5, 9]}
+    content = {"data": np.arange(144, dtype=np.uint8).reshape(2, 4, 6, 3), "labels": [5, 9]}
     (tmp_path / "train.pickle").write_bytes(pickle.dumps(content))
     with pytest.raises(InputError, match=r"to be converted once; run python tools/prepare_classification\.py"):
         open_splits(Source(tmp_path))
