@@ -16,10 +16,12 @@ from sccan.benchmark import record
 from sccan.benchmark.session import Plan, document, run_plan
 from sccan.engine.distributed import Runtime
 from sccan.errors import InputError
+from sccan.files.made import Made
 from sccan.files.writing import write_json, write_text_atomically
 from sccan.reference.systems import SYSTEMS
 from sccan.reference.verify import verify
 
+FILES = ("benchmark.json", "benchmark.txt")
 MINUTES = 9.0
 """After so many minutes no further measurement is begun."""
 PASCAL = "config/pascal/pascal_split0_resnet50.yaml"
@@ -61,6 +63,8 @@ class _Session:
 
     def __init__(self, runtime: Runtime, out: Path, small: bool) -> None:
         self.runtime, self.out, self.small = runtime, out, small
+        self.made = Made(out)
+        self.made.require(FILES)
         self.begun, self.ok = time.monotonic(), True
         self.results: list[dict[str, Any]] = []
         self.texts: list[str] = []
@@ -128,8 +132,9 @@ class _Session:
             print(f"failed: {self.facts['failed'][-1]}", flush=True)
 
     def _keep(self) -> None:
-        write_json(self.out / "benchmark.json", document(self.results, self.runtime, **self.facts))
-        write_text_atomically(self.out / "benchmark.txt", "\n\n".join(self.texts) + "\n")
+        numbers, text = self.made.claim_all(FILES)
+        write_json(numbers, document(self.results, self.runtime, **self.facts))
+        write_text_atomically(text, "\n\n".join(self.texts) + "\n")
 
 
 def planned(runtime: Runtime, small: bool) -> Iterator[tuple[str, Plan]]:

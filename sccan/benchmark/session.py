@@ -23,6 +23,8 @@ from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import describe_environment
 from sccan.errors import InputError, nearest
+from sccan.files.made import made_beside
+from sccan.files.writing import written_beside
 
 PARTS = ("evaluation", "training", "loader")
 DEFAULT = "as configured"
@@ -166,6 +168,6 @@ def profile(workload: Workload, runtime: Runtime, path: Path) -> str:
     run()
     with torch.profiler.profile(activities=kinds) as profiler:
         run()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    profiler.export_chrome_trace(str(path))
+    with written_beside(made_beside(path, "--profile").claim(path.name)) as beside:
+        profiler.export_chrome_trace(str(beside))
     return str(profiler.key_averages().table(sort_by=key, row_limit=25, max_name_column_width=60))

@@ -10,6 +10,7 @@ from sccan.benchmark.workloads import WORDS
 from sccan.commands.entry import add_config_options, parser
 from sccan.engine.distributed import start
 from sccan.errors import InputError
+from sccan.files.made import made_beside
 from sccan.files.writing import write_json
 
 EXAMPLE = """  python tools/benchmark.py --config=config/pascal/pascal_split0_resnet50.yaml --synthetic 60 \\
@@ -32,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError("--everything writes several files; name their folder with --out")
     if not args.everything and not args.config:
         raise InputError("nothing to measure; give --config FILE, --compare A.json B.json or --everything")
+    made = made_beside(args.out, "--out") if args.out is not None and not args.everything else None
     with start(args.device) as runtime:
         if args.everything:
             return run_everything(runtime, args.out, reference=args.reference, small=args.small)
@@ -39,8 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         if runtime.is_main:
             print(record.table(lines))
             print("\n".join(line["profile"] for line in lines if "profile" in line))
-            if args.out is not None:
-                print(f"written: {write_json(args.out, document(lines, runtime))}")
+            if made is not None:
+                print(f"written: {write_json(made.claim(args.out.name), document(lines, runtime))}")
     return 0
 
 

@@ -4,12 +4,18 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from sccan.builders.classification.testing import ClassificationTest, open_classification_test, run_classification_test
+from sccan.builders.classification.data import episode_shape, is_transductive
+from sccan.builders.classification.testing import (
+    ClassificationTest,
+    open_classification_test,
+    protocol_of,
+    run_classification_test,
+)
 from sccan.builders.engine import run_folder
-from sccan.classification.evaluation.results import ClassificationResult, write_classification_result
+from sccan.classification.evaluation.results import FILES, ClassificationResult, write_classification_result
 from sccan.engine.distributed import Runtime
 from sccan.engine.together import alone_for_all
-from sccan.episodes.manifest import write_manifest
+from sccan.episodes.manifest import manifest_name, write_manifest
 
 
 def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifest: str, out: Path | None) -> Path:
@@ -21,10 +27,12 @@ def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifes
         out: folder of the results; None: in the run folder.
     """
     job = open_classification_test(cfg, runtime, weights=weights, manifest=manifest)
-    result = run_classification_test(cfg, runtime, job)
-    folder = out or _results_folder(cfg, result, replayed=bool(manifest))
-    with alone_for_all(folder, runtime):
-        if runtime.is_main:
+    folder = out or _results_folder(cfg, replayed=bool(manifest))
+    names = [*FILES, *(manifest_name(tested.seed) for tested in job.tests if not manifest)]
+    with alone_for_all(folder, runtime, names) as made:
+        result = run_classification_test(cfg, runtime, job)
+        if made is not None:
+            made.claim_all(names)
             write_classification_result(folder, result)
             if not manifest:
                 _write_manifests(cfg, job, result, folder)
@@ -34,11 +42,11 @@ def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifes
     return folder
 
 
-def _results_folder(cfg: CfgNode, result: ClassificationResult, *, replayed: bool) -> Path:
+def _results_folder(cfg: CfgNode, *, replayed: bool) -> Path:
     """One folder per protocol, shape of the episodes, and kind of inference."""
-    facts = result.facts
-    name = f"{facts['protocol']}_{facts['ways']}way_{facts['shots']}shot"
-    name += "_transductive" if facts["transductive"] else ""
+    shape = episode_shape(cfg)
+    name = f"{protocol_of(cfg).name}_{shape.n_way}way_{shape.n_shot}shot"
+    name += "_transductive" if is_transductive(cfg) else ""
     return run_folder(cfg) / "results" / (name + ("_replayed" if replayed else ""))
 
 
@@ -46,7 +54,7 @@ def _write_manifests(cfg: CfgNode, job: ClassificationTest, result: Classificati
     index = job.pictures.index()
     for tested in job.tests:
         write_manifest(
-            folder / f"episodes_seed{tested.seed}.jsonl",
+            folder / manifest_name(tested.seed),
             tested.source.specs,
             index,
             dataset=cfg.DATA.NAME,

@@ -7,12 +7,14 @@ from typing import Any
 from sccan.commands import generate_shapes, segment
 from sccan.commands.entry import parser
 from sccan.commands.pipeline import run_files
+from sccan.files.made import made_beside
 from sccan.files.writing import write_text_atomically
 from sccan.report.results import fold_table
 from sccan.report.tables import duration
 from sccan.segmentation.data.shapes.leaves import write_leaves
 
 N_FOLDS = 4
+TABLE = "shapes_folds.md"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = command.parse_args(argv)
     began = time.monotonic()
+    made = made_beside(args.output / TABLE, "--output")
     first_look(args.output / "first_look")
     if args.first_look:
         return 0
@@ -52,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.all_folds:
         table = fold_table(records)
         print(f"\n{table.text()}")
-        print(f"table: {write_text_atomically(args.output / 'shapes_folds.md', table.markdown())}")
+        print(f"table: {write_text_atomically(made.claim(TABLE), table.markdown())}")
     print(f"demo done in {duration(time.monotonic() - began)}")
     return 0
 

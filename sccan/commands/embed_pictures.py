@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sccan.commands.entry import say
 from sccan.engine.progress import Progress
 from sccan.errors import InputError
+from sccan.files.made import made_beside
 from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
 from sccan.predict.classifier import Classifier
@@ -18,6 +19,7 @@ from sccan.predict.segmenter import Segmenter
 
 def embed_pictures(args: argparse.Namespace) -> int:
     """Exit code 0: there are features of every picture; 1: some could not be read."""
+    made = made_beside(args.out, "--out")
     model = load(
         args.model, device=args.device, precision=args.precision, batch=args.batch, engine=args.engine, opts=args.opts
     )
@@ -29,7 +31,7 @@ def embed_pictures(args: argparse.Namespace) -> int:
     with Progress(len(photos), "encoding", unit="picture") as bar:
         failed = functools.partial(_left_out, problems, bar)
         found = model.embed(photos, on_error=failed, told=told, advance=bar.advance)
-    say(f"wrote {found.save(args.out)}: {found!r}", *told.lines())
+    say(f"wrote {found.save(made.claim(args.out.name))}: {found!r}", *told.lines())
     say(*(f"left out: {name}: {why}" for name, why in problems.items()))
     return 1 if problems else 0
 

@@ -12,10 +12,11 @@ from sccan.builders.segmentation.testing import episode_plans
 from sccan.commands.entry import Kind, add_config_options, parser, run_kind
 from sccan.config import load_config
 from sccan.engine.distributed import start
-from sccan.episodes.manifest import read_manifest, write_manifest
+from sccan.episodes.manifest import manifest_name, read_manifest, write_manifest
 from sccan.episodes.named_manifest import NamedEpisode, NamedManifest, compare_manifests, read_named
 from sccan.errors import InputError
 from sccan.files.alone import alone_in
+from sccan.files.made import Made
 from sccan.report.tables import Table, count_column, text_column
 
 EXAMPLES = """\
@@ -41,9 +42,12 @@ def _write(args: argparse.Namespace) -> int:
         raise InputError(f"{args.config} is for classification; its test writes its manifests beside the results")
     with start("cpu") as runtime:
         data = open_data(cfg, runtime)
+    plans = list(episode_plans(cfg, data))
     with alone_in(args.out):
-        for seed, plan in episode_plans(cfg, data):
-            path = args.out / f"episodes_seed{seed}.jsonl"
+        made = Made(args.out)
+        made.require(manifest_name(seed) for seed, _ in plans)
+        for seed, plan in plans:
+            path = made.claim(manifest_name(seed))
             digest = write_manifest(
                 path,
                 plan.episodes(),

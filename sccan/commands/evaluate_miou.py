@@ -11,6 +11,7 @@ from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.episodes.manifest import Manifest, read_manifest
 from sccan.errors import InputError
+from sccan.files.made import made_beside
 from sccan.files.writing import write_json
 from sccan.report.results import SeedOutcome
 from sccan.report.tables import Table, count_column, percent, percent_column, text_column
@@ -38,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg = load_config(args.config or _config_of_run(args.manifest), args.opts)
     if not args.predictions.is_dir():
         raise InputError(f"there is no folder {args.predictions} with predictions")
+    made = made_beside(args.json, "--json") if args.json else None
     with start("cpu") as runtime:
         outcome = _score(cfg, runtime, args.manifest, args.predictions)
     columns = [count_column("class"), text_column("name"), percent_column("IoU"), count_column("episodes")]
@@ -46,9 +48,9 @@ def main(argv: list[str] | None = None) -> int:
         f"{table.text()}\n"
         f"mIoU {percent(outcome.miou)}  FB-IoU {percent(outcome.fb_iou)}  ({outcome.n_episodes} episodes)"
     )
-    if args.json:
+    if made is not None:
         scores = {"miou": outcome.miou, "fb_iou": outcome.fb_iou, "manifest": outcome.manifest}
-        write_json(args.json, scores | {"classes": {str(c.number): c.iou for c in outcome.classes}})
+        write_json(made.claim(args.json.name), scores | {"classes": {str(c.number): c.iou for c in outcome.classes}})
     return 0
 
 

@@ -13,10 +13,12 @@ from sccan.builders.classification.frozen import TRAINING_FREE
 from sccan.builders.classification.stored_features import Storing, extract_features, features_folder
 from sccan.builders.classification.tasnet import begin_with_backbone
 from sccan.classification.data.datasets import open_splits
+from sccan.classification.data.stored_features import features_path, has_features, holds_features, index_path
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.files.alone import alone_in
+from sccan.files.made import made_before
 from sccan.method import Method
 
 EXAMPLE = """  python tools/extract_features.py --config=config/cifar_fs/tasnet_resnet12_5w1s.yaml
@@ -57,6 +59,11 @@ def extract(cfg: CfgNode, runtime: Runtime) -> None:
     method = method.to(runtime.device).eval()
     transform = fixed_transform(cfg)
     print(f"features: {folder}")
+    splits = open_splits(data_source(cfg))
+    missing = [split for split in splits if not has_features(folder, split)]
+    names = [place(folder, split).name for split in missing for place in (features_path, index_path)]
+    advice = "name another folder in the settings, or move it away"
     with alone_in(folder):
-        for split, pictures in open_splits(data_source(cfg)).items():
+        made_before(folder, names, lambda _: holds_features(folder, splits), advice=advice).claim_all(names)
+        for split, pictures in splits.items():
             print(extract_features(cfg, runtime, method, pictures, split, transform, preprocessing(cfg)), flush=True)

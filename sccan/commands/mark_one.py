@@ -17,6 +17,8 @@ from sccan.commands.own_pictures import add_compute_options, add_learn_option, a
 from sccan.engine.environment import describe_environment
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
+from sccan.files.alone import alone_in
+from sccan.files.made import Made
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.mark_one import Draw, Finding, MarkOne, Score, class_label, plan, scores
 from sccan.predict.segmenter import Segmenter
@@ -32,6 +34,7 @@ EXAMPLE = """  sccan mark-one xrays/ --out results/
   are found; with 3 and with 5 marked ones likewise; every time from 4 different draws
 
   sccan mark-one xrays/ --out results/ --model runs/shapes_split0 --shots 1 --draws 10 --classes heart"""
+FILES = ("results.json", "pictures.csv", "worst.jpg", "report.html")
 WORST, COLUMNS, THUMBNAIL = 12, 4, 400
 """Pictures on the sheet of the worst, how many side by side, and their longer side in pixels."""
 HEADER = (
@@ -61,6 +64,17 @@ def main(argv: list[str] | None = None) -> int:
         engine=args.engine,
     )
     print("\n".join([f"model: {segmenter.trained.note}", f"pictures: {supports!r}", *supports.notes]))
+    with alone_in(args.out):
+        made = Made(args.out)
+        made.require(FILES)
+        _find(args, segmenter, supports, draws, made)
+    return 0
+
+
+def _find(
+    args: argparse.Namespace, segmenter: Segmenter, supports: Supports, draws: Sequence[Draw], made: Made
+) -> None:
+    """Finds and scores what was drawn, and writes it."""
     job, total = MarkOne(segmenter, supports, learn=args.learn), sum(len(draw.others) for draw in draws)
     with Progress(total, "finding", unit="picture") as bar:
         found = list(job.run(draws, bar.advance))
@@ -69,9 +83,8 @@ def main(argv: list[str] | None = None) -> int:
     worst = _worst(job, supports.examples, found)
     print(found_table(rows).text())
     print(f"seconds a picture: {facts['seconds']['encoding']} to encode, {facts['seconds']['finding']} to find")
-    for path in _written(args.out, rows, found, supports.examples, worst, facts):
+    for path in _written(made, rows, found, supports.examples, worst, facts):
         print(f"wrote {path}")
-    return 0
 
 
 def _plan(args: argparse.Namespace, supports: Supports) -> list[Draw]:
@@ -166,14 +179,14 @@ def _worst(job: MarkOne, examples: Sequence[Example], found: Sequence[Finding]) 
 
 
 def _written(
-    out: Path,
+    made: Made,
     rows: Sequence[FoundRow],
     found: Sequence[Finding],
     examples: Sequence[Example],
     worst: Sequence[WorstPicture],
     facts: Mapping[str, Any],
 ) -> list[Path]:
-    """results.json, pictures.csv, worst.jpg and report.html."""
+    """The files, written."""
     results = [
         {
             "class": row.class_name or None,
@@ -205,11 +218,12 @@ def _written(
     sheets = [Row(tiles[first : first + COLUMNS]) for first in range(0, len(tiles), COLUMNS)]
     picture = sheet(sheets, [""] * COLUMNS, title="Found worst, with IoU", legend=SUPPORT_LEGEND)
     title = f"Mark one, find the rest: {facts['folder']}"
+    numbers, table, sheet_of_worst, page = made.claim_all(FILES)
     return [
-        write_json(out / "results.json", {"results": results, **facts}),
-        write_text_atomically(out / "pictures.csv", csv_text(HEADER, lines)),
-        write_bytes_atomically(out / "worst.jpg", encode(picture, "jpeg")),
-        write_text_atomically(out / "report.html", mark_one_page(rows, worst, title=title, facts=facts).render()),
+        write_json(numbers, {"results": results, **facts}),
+        write_text_atomically(table, csv_text(HEADER, lines)),
+        write_bytes_atomically(sheet_of_worst, encode(picture, "jpeg")),
+        write_text_atomically(page, mark_one_page(rows, worst, title=title, facts=facts).render()),
     ]
 
 

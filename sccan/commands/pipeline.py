@@ -21,10 +21,14 @@ from sccan.commands.test import results_folder
 from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.run import LOG, SETTINGS
+from sccan.engine.together import alone_for_all
 from sccan.errors import InputError
+from sccan.files.made import RESULTS, made_before
 from sccan.files.structured import read_json
-from sccan.report.results import write_result
+from sccan.report.page import is_page
+from sccan.report.results import FILES, write_result
 
+REPORT = "report.html"
 SHOWN = 6
 RANKED = 200
 
@@ -83,15 +87,19 @@ def _test(config: str, opts: list[str]) -> dict[str, Any]:
         if is_classification(cfg):
             return _record(run_classifier_test(cfg, runtime, weights="", manifest="", out=None))
         job = open_test(cfg, runtime)
-        result = run_test(cfg, runtime, job)
         folder: Path = results_folder(cfg)
-        write_result(folder, result)
-        groups = episode_groups(cfg, runtime, job, job.tests[0], first=RANKED, shown=SHOWN)
-        page = write_report(run_folder(cfg) / "report.html", result, groups, run_folder(cfg) / LOG)
-    print(f"\n{result.text()}\n\nreport: {page}")
+        report = made_before(run_folder(cfg), [REPORT], lambda run: is_page(run / REPORT))
+        with alone_for_all(folder, runtime, FILES) as made:
+            result = run_test(cfg, runtime, job)
+            groups = episode_groups(cfg, runtime, job, job.tests[0], first=RANKED, shown=SHOWN)
+            if made is not None:
+                made.claim_all(FILES)
+                write_result(folder, result)
+                write_report(report.claim(REPORT), result, groups, run_folder(cfg) / LOG)
+    print(f"\n{result.text()}\n\nreport: {run_folder(cfg) / REPORT}")
     return _record(folder)
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    record: dict[str, Any] = read_json(folder / "results.json", dict[str, Any], "results")
+    record: dict[str, Any] = read_json(folder / RESULTS, dict[str, Any], "results")
     return record

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sccan.commands.entry import Kind, parser, run_kind
 from sccan.errors import InputError
+from sccan.files.made import made_beside
 from sccan.files.writing import write_text_atomically
 from sccan.report.tables import Table, count_column, percent_column, text_column
 from sccan.segmentation.data.annotations.instances import read_instances
@@ -137,7 +138,8 @@ def _list(args: argparse.Namespace) -> int:
             "nothing was written: prepare the data set first, or check --root"
         )
     name = args.out or f"lists/{args.file.name}"
-    write_text_atomically(args.root / name, pair_lines(pairs))
+    made = made_beside(args.root / name, "--out")
+    write_text_atomically(made.claim(Path(name).name), pair_lines(pairs))
     print(f"{args.root / name}: {len(pairs)} pictures")
     return 0
 

@@ -1,17 +1,27 @@
 """Bring word vectors into a safe and compact form, once: GloVe's text files, or the attributes of CUB."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from sccan.builders.classification.class_words import wanted_words
 from sccan.builders.classification.data import data_source
 from sccan.classification.data.datasets import open_splits
 from sccan.classification.words.packaged import packaged_words
-from sccan.classification.words.vectors import Vocabulary, read_class_attributes, write_table, write_words
+from sccan.classification.words.vectors import (
+    FILES,
+    Vocabulary,
+    holds_words,
+    read_class_attributes,
+    write_table,
+    write_words,
+)
 from sccan.commands.entry import parser
 from sccan.config import load_config
 from sccan.errors import InputError
 from sccan.files.alone import alone_in
+from sccan.files.made import made_before
 
 EXAMPLES = """\
   python tools/prepare_words.py glove.840B.300d.txt --to data/words
@@ -45,11 +55,11 @@ def main(argv: list[str] | None = None) -> int:
         )
     if args.attributes is not None:
         found = read_class_attributes(args.attributes)
-        with alone_in(args.to, what="another process prepares"):
+        with _folder(args.to):
             count = write_table(args.to, found.vectors, found.origin)
         return _done(args.to, count, found)
     wanted = _wanted(args.only_for, args.opts) if args.only_for else None
-    with alone_in(args.to, what="another process prepares"):
+    with _folder(args.to):
         if args.packaged:
             vocabulary = packaged_words(wanted)
             count = write_table(args.to, vocabulary.vectors, vocabulary.origin)
@@ -58,6 +68,14 @@ def main(argv: list[str] | None = None) -> int:
     if wanted is not None and count < len(wanted):
         print(f"{len(wanted) - count} of {len(wanted)} words are not among the vectors")
     return _done(args.to, count, None)
+
+
+@contextlib.contextmanager
+def _folder(to: Path) -> Iterator[None]:
+    """The folder for this process alone. Raises InputError: another has it, or it holds files that are not ours."""
+    with alone_in(to, what="another process prepares"):
+        made_before(to, FILES, holds_words, advice="choose another --to, or move it away").claim_all(FILES)
+        yield
 
 
 def _wanted(config: str, opts: list[str]) -> set[str]:

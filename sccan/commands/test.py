@@ -18,10 +18,10 @@ from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.together import alone_for_all
-from sccan.episodes.manifest import write_manifest
-from sccan.report.results import Result, write_result
+from sccan.episodes.manifest import manifest_name, write_manifest
+from sccan.report.results import FILES, Result, write_result
 from sccan.report.tables import percent
-from sccan.segmentation.evaluation.scoring import PredictionSink
+from sccan.segmentation.evaluation.scoring import PredictionSink, prediction_path
 
 EXAMPLE = """  python test_sccan.py --config=config/shapes/shapes_split0.yaml
   python test_sccan.py --config=config/pascal/pascal_split0_resnet50.yaml --weights train_epoch_43_0.6753.pth
@@ -46,11 +46,16 @@ def main(argv: list[str] | None = None) -> int:
             return _test_base_learner(cfg, runtime, args.weights)
         job = open_test(cfg, runtime, weights=args.weights, manifest=args.manifest)
         folder = args.out or results_folder(cfg, replayed=bool(args.manifest))
-        with alone_for_all(folder, runtime):
+        own = _files(job, manifests=not args.manifest)
+        stored = _prediction_files(job) if args.save_predictions else []
+        with alone_for_all(folder, runtime, [*own, *stored]) as made:
+            if made is not None:
+                made.claim_all(stored)  # every process writes some of them
             sink = _predictions(cfg, folder) if args.save_predictions else None
             result = run_test(cfg, runtime, job, sink=sink)
-            if runtime.is_main:
-                _write(cfg, job, result, folder, manifests=not args.manifest)
+            if made is not None:
+                made.claim_all(own)
+                _write(job, result, folder, manifests=not args.manifest)
         if runtime.is_main:
             print(result.text())
             print(f"results: {folder}")
@@ -63,17 +68,34 @@ def results_folder(cfg: CfgNode, *, replayed: bool = False) -> Path:
     return run_folder(cfg) / "results" / name
 
 
+def _files(job: FoldTest, *, manifests: bool) -> list[str]:
+    """What is written for a result."""
+    return [*FILES, *(manifest_name(tested.seed) for tested in job.tests if manifests)]
+
+
+def _prediction_files(job: FoldTest) -> list[str]:
+    return [
+        prediction_path(_prediction_folder(tested), spec.number).as_posix()
+        for tested in job.tests
+        for spec in tested.source.specs
+    ]
+
+
 def _predictions(cfg: CfgNode, folder: Path) -> Callable[[Tested], PredictionSink]:
     comparison = logit_score(cfg).comparison
-    return lambda tested: PredictionSink(folder / "predictions" / f"seed{tested.seed}", comparison)
+    return lambda tested: PredictionSink(folder / _prediction_folder(tested), comparison)
 
 
-def _write(cfg: CfgNode, job: FoldTest, result: Result, folder: Path, *, manifests: bool) -> None:
+def _prediction_folder(tested: Tested) -> Path:
+    return Path("predictions", f"seed{tested.seed}")
+
+
+def _write(job: FoldTest, result: Result, folder: Path, *, manifests: bool) -> None:
     """Tables, JSON and, unless they were replayed, the episodes."""
     write_result(folder, result)
     for tested in job.tests if manifests else []:
         write_manifest(
-            manifest_path(folder, tested),
+            folder / manifest_name(tested.seed),
             tested.source.specs,
             job.data.test_store.index,
             dataset=job.data.dataset.name,
@@ -81,11 +103,6 @@ def _write(cfg: CfgNode, job: FoldTest, result: Result, folder: Path, *, manifes
             protocol=result.protocol,
             seed=tested.seed,
         )
-
-
-def manifest_path(folder: Path, tested: Tested) -> Path:
-    """The manifest of one seed's episodes, beside the results."""
-    return folder / f"episodes_seed{tested.seed}.jsonl"
 
 
 def _test_base_learner(cfg: CfgNode, runtime: Runtime, weights: str) -> int:

@@ -24,6 +24,7 @@ from sccan.engine.environment import source_revision
 from sccan.engine.together import alone_for_all
 from sccan.episodes.manifest import manifest_hash
 from sccan.errors import InputError
+from sccan.files.made import RESULTS
 from sccan.files.writing import write_json
 from sccan.report.tables import Table, count_column, percent, percent_column, text_column
 from sccan.segmentation.data.sampling.generalised_plan import GeneralisedPlan
@@ -80,15 +81,15 @@ def main(argv: list[str] | None = None) -> int:
         tau = named if named is not None else chosen_tau(cfg, runtime, data, method, merge)
         score = GeneralisedScore(logit_score(cfg).comparison, data.fold, merge, tau)
         folder = args.out or run_folder(cfg) / "results" / f"gfss_{args.merge}_{cfg.EPISODE.SHOTS}shot"
-        with alone_for_all(folder, runtime):
+        with alone_for_all(folder, runtime, [RESULTS]) as made:
             seeds = _test_seeds(cfg, runtime, data, tested, score)
-            if runtime.is_main:
+            if made is not None:
                 facts = _facts(cfg, data, path, header) | {
                     "merge": args.merge,
                     "tau": tau,
                     "tau_from": "base classes" if named is None else "the command line or its default",
                 }
-                write_json(folder / "results.json", facts | _record(seeds))
+                write_json(made.claim(RESULTS), facts | _record(seeds))
                 print(_text(data, seeds))
                 print(f"threshold {tau}" + (", chosen on base classes" if named is None else ""))
                 print(f"results: {folder}")

@@ -8,8 +8,10 @@ from sccan.builders.segmentation.testing import open_test
 from sccan.commands.entry import add_config_options, parser
 from sccan.config import load_config
 from sccan.engine.distributed import start
+from sccan.engine.together import alone_for_all
 from sccan.errors import InputError
-from sccan.report.episodes import write_episodes
+from sccan.report.episodes import PAGE, episode_files, write_episodes
+from sccan.report.page import is_page
 
 EXAMPLE = """  python tools/visualize.py runs/shapes_split0
   python tools/visualize.py --config=config/shapes/shapes_split0.yaml --manifest episodes_seed321.jsonl --out sheets"""
@@ -35,16 +37,21 @@ def main(argv: list[str] | None = None) -> int:
     with start(cfg.DEVICE) as runtime:
         job = open_test(cfg, runtime, weights=args.weights or str(args.run or ""), manifest=args.manifest)
         tested = job.tests[0]
-        groups = episode_groups(cfg, runtime, job, tested, first=args.first, shown=args.shown)
         title = (
             f"{cfg.METHOD.NAME.upper()}, {job.data.dataset.name}, fold {job.data.fold.number}, {cfg.EPISODE.SHOTS}-shot"
         )
         ranked = min(args.first, len(tested.source.specs))
         subtitle = f"first {ranked} episodes of seed {tested.seed}, manifest {tested.manifest}"
         folder = args.out or (args.run or run_folder(cfg)) / "report"
-        files = write_episodes(folder, groups, title=title, subtitle=subtitle)
-    print("\n".join(str(file) for file in files))
+        with alone_for_all(folder, runtime, episode_files(args.shown), is_ours=_is_drawn) as made:
+            groups = episode_groups(cfg, runtime, job, tested, first=args.first, shown=args.shown)
+            if made is not None:
+                print("\n".join(map(str, write_episodes(made, groups, title=title, subtitle=subtitle))))
     return 0
+
+
+def _is_drawn(folder: Path) -> bool:
+    return is_page(folder / PAGE)
 
 
 def _config_of(run: Path) -> Path:

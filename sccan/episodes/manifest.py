@@ -63,6 +63,11 @@ def manifest_hash(specs: Sequence[EpisodeSpec], index: ClassIndex) -> str:
     return digest.hexdigest()[:16]
 
 
+def manifest_name(seed: int) -> str:
+    """The file of one seed's episodes."""
+    return f"episodes_seed{seed}.jsonl"
+
+
 def write_manifest(
     path: str | Path,
     specs: Sequence[EpisodeSpec],

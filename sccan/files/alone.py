@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sccan.errors import InputError
+from sccan.files.made import remove_unused
 from sccan.files.writing import remove_partial
 
 logger = logging.getLogger(__name__)
@@ -66,8 +67,7 @@ def alone_in(folder: Path, *, what: str = "another process works on") -> Iterato
         yield
     finally:
         if is_new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # nothing came of it
+            remove_unused(folder)
         lock.close()
 
 

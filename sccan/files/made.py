@@ -6,16 +6,23 @@ called; links are not written through.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sccan.errors import InputError
 from sccan.files.plain import plain
 from sccan.files.reading import read_text
+from sccan.files.structured import read_json
 
 RECORD = ".made_by_sccan"
+RESULTS = "results.json"
+TESTED = {"method", "seeds", "checkpoint_digest"}
+"""What the results of a test say, in every version."""
+ADVICE = "choose another --out, or move it away"
 
 
 class Made:
@@ -26,19 +33,23 @@ class Made:
         names: of our files, below it.
     """
 
-    def __init__(self, folder: Path, *, known: Iterable[str] = (), overwrite: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, known: Iterable[str] = (), overwrite: bool = False, advice: str = ADVICE
+    ) -> None:
         """
         Args:
             folder: need not be there yet.
             known: files that are known to be ours besides.
             overwrite: files that are not ours may be replaced.
+            advice: what a refusal says that can be done.
 
         Raises InputError: the record is a link, or no record of ours.
         """
-        self.folder, self.overwrite = folder, overwrite
+        self.folder, self.overwrite, self.advice = folder, overwrite, advice
         self._record = folder / RECORD
         _require_no_link(self._record)
-        self.names = set(known) | (set(_read(self._record)) if self._record.exists() else set())
+        self._recorded = set(_read(self._record)) if self._record.exists() else set()
+        self.names = {*known, *self._recorded}
 
     def require(self, names: Iterable[str]) -> None:
         """Checks that files may be written, before any of them is.
@@ -60,17 +71,24 @@ class Made:
 
         Raises InputError: see `require`, or the record cannot be written.
         """
-        path = self._checked(name)
-        if name not in self.names:
-            self.names.add(name)
+        (path,) = self.claim_all([name])
+        return path
+
+    def claim_all(self, names: Iterable[str]) -> list[Path]:
+        """The paths of files that are about to be written, noted as ours; see `claim`."""
+        paths = {name: self._checked(name) for name in names}
+        if not self._recorded.issuperset(paths):
+            self.names.update(paths)
+            new = sorted(self.names - self._recorded)  # with all that was known before there was a record
+            self._recorded.update(new)
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 handle = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
                 with os.fdopen(handle, "w", encoding="ascii") as record:
-                    record.write(json.dumps(name) + "\n")
+                    record.write("".join(f"{json.dumps(name)}\n" for name in new))
             except OSError as error:
                 raise InputError(f"cannot write {self._record}: {error.strerror}; choose another folder") from error
-        return path
+        return list(paths.values())
 
     def clear(self, below: str) -> int:
         """Removes what we made in a sub-folder, and its folders that are empty then.
@@ -109,8 +127,58 @@ class Made:
         if path.is_dir():
             raise InputError(f"{path} is a folder where a result is to be written; choose another --out")
         if path.exists() and name not in self.names and not self.overwrite:
-            raise InputError(f"{path} is there and no result of this command; choose another --out, or --overwrite")
+            raise InputError(f"{path} is there and no result of this command; {self.advice}")
         return path
+
+
+def made_before(folder: Path, names: Iterable[str], is_ours: Callable[[Path], bool], **options: Any) -> Made:
+    """Files that are to be written, some of which an earlier version, which kept no record, may have written.
+
+    Args:
+        names: of all of them.
+        is_ours: whether an earlier version has written into the folder; asked where there is no record.
+        options: see `Made`.
+
+    Raises InputError: one of them is there and not ours; see `Made.require`.
+    """
+    names = list(names)
+    made = Made(folder, known=names if not (folder / RECORD).exists() and is_ours(folder) else (), **options)
+    made.require(names)
+    return made
+
+
+def made_beside(path: Path, option: str) -> Made:
+    """Which files are ours in the folder of a single file that is to be written.
+
+    Args:
+        option: that names the file, for instance ``--json``.
+
+    Raises InputError: it is there and not ours, or behind a link.
+    """
+    made = Made(path.parent, advice=f"choose another {option}, or move it away")
+    made.require([path.name])
+    return made
+
+
+def remove_unused(folder: Path) -> None:
+    """Removes a folder in which nothing was made, the record alone not counted."""
+    with contextlib.suppress(OSError):
+        if os.listdir(folder) == [RECORD]:
+            (folder / RECORD).unlink()
+        folder.rmdir()
+
+
+def holds_test(folder: Path) -> bool:
+    """Whether a folder holds the results of a test, in whichever version."""
+    return says(folder / RESULTS, lambda found: found.keys() >= TESTED)
+
+
+def says(path: Path, test: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether a JSON file is there and passes a test."""
+    try:
+        return path.is_file() and test(read_json(path, dict[str, Any], "record"))
+    except InputError:
+        return False
 
 
 def _require_no_link(path: Path) -> None:

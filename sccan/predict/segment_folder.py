@@ -44,6 +44,7 @@ OVERLAYS = "overlays"
 SUMMARIES = ("annotations.json", "summary.csv", "classes.txt", "report.html")
 LARGEST_OVERLAY = 1600
 """Longer side of a stored overlay, in pixels; larger pictures are made smaller."""
+ADVICE = "choose another --out, or --overwrite"
 LATE = 2
 """Pictures that may wait to be written while the next one is computed."""
 HEADER = ("picture", "class", "pixels", "share", "probability", "confidence", "probably_absent")
@@ -87,7 +88,7 @@ class SegmentedFolder:
         try:
             if not rank:
                 self.take_over()  # of processes that were killed
-            self.made = Made(out, known=self._known(), overwrite=overwrite)
+            self.made = Made(out, known=self._known(), overwrite=overwrite, advice=ADVICE)
             self.made.require(SUMMARIES)
         except InputError:
             self.journal.close()

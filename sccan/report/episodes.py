@@ -3,12 +3,14 @@
 Nothing here knows a method or a data set: an episode comes as plain arrays in an `EpisodePicture`.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from sccan.files.made import Made
 from sccan.files.writing import write_bytes_atomically, write_text_atomically
 from sccan.report import pictures
 from sccan.report.page import Gallery, Page, Panel, Section, Strip
@@ -24,6 +26,9 @@ LEGEND = (
 )
 ROWS_PER_SHEET = 8
 SHEET_TILE, PAGE_SIDE = 208, 320
+PAGE = "episodes.html"
+WORST, BEST, FIRST, DISAGREE = GROUPS = ("Worst", "Best", "First", "Learners disagree")
+"""Names of the groups of episodes that are drawn."""
 SUPPORTS_BREADTH = 1.5  # several supports get a wider panel; six small tiles fill it
 
 
@@ -124,28 +129,45 @@ def episode_sections(groups: Sequence[tuple[str, Sequence[EpisodePicture]]]) -> 
     return [Section(name, [episode_gallery(episodes)]) for name, episodes in groups if episodes]
 
 
+def episode_files(shown: int, groups: Sequence[str] = GROUPS) -> list[str]:
+    """The files that `write_episodes` writes at most.
+
+    Args:
+        shown: episodes of each group.
+        groups: their names.
+    """
+    return [
+        PAGE,
+        *(_sheet_name(name, part + 1) for name in groups for part in range(math.ceil(shown / ROWS_PER_SHEET))),
+    ]
+
+
+def _sheet_name(group: str, number: int) -> str:
+    return f"{group.lower().replace(' ', '_')}_{number:02d}.png"
+
+
 def write_episodes(
-    folder: str | Path, groups: Sequence[tuple[str, Sequence[EpisodePicture]]], *, title: str, subtitle: str = ""
+    made: Made, groups: Sequence[tuple[str, Sequence[EpisodePicture]]], *, title: str, subtitle: str = ""
 ) -> list[Path]:
     """Writes named groups of episodes as numbered PNG sheets and as one self-contained HTML page.
 
     Args:
-        folder: where the files go; made if it is missing.
+        made: the folder, and which of its files are ours.
         groups: name ("worst", "best", "first") and episodes, in the order in which they are to be shown.
         title: heading of the page and the sheets.
         subtitle: line below it, such as the manifest's hash.
 
     Returns:
         The files, the page first.
+
+    Raises InputError: the folder cannot be written, or holds a file of this name that is not ours.
     """
-    folder = Path(folder)
     page = Page(title, episode_sections(groups), subtitle=subtitle)
-    files = [write_text_atomically(folder / "episodes.html", page.render())]
+    files = [write_text_atomically(made.claim(PAGE), page.render())]
     for name, episodes in groups:
         for number, part in enumerate(_parts(episodes), start=1):
             image = episode_sheet(part, f"{title}: {name}")
-            path = folder / f"{name.lower().replace(' ', '_')}_{number:02d}.png"
-            files.append(write_bytes_atomically(path, pictures.encode(image)))
+            files.append(write_bytes_atomically(made.claim(_sheet_name(name, number)), pictures.encode(image)))
     return files
 
 

@@ -8,13 +8,14 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from sccan.report.pictures import Colour, encode
 from sccan.report.sheets import mosaic_grid
-from sccan.report.style import STYLE
+from sccan.report.style import MARK, STYLE
 from sccan.report.tables import Table
 
 
@@ -228,6 +229,15 @@ def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]
     for name, value in values.items():
         flat += flattened(value, f"{prefix}{name}.") if isinstance(value, dict) else [(f"{prefix}{name}", value)]
     return flat
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page of ours, of this version or an earlier one."""
+    try:
+        with path.open("rb") as file:
+            return MARK in file.read(2048)
+    except OSError:
+        return False
 
 
 def inlined(image: np.ndarray) -> str:

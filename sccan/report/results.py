@@ -21,6 +21,7 @@ from sccan.report.tables import (
 )
 
 RECORD_VERSION = 1
+FILES = ("results.json", "results.txt", "classes.csv", "episodes.csv")
 
 
 @dataclass(frozen=True)

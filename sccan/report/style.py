@@ -1,5 +1,7 @@
 """The style sheet of the HTML page: light and dark, phone and wide screen, paper."""
 
+MARK = b":root { --paper:#ffffff; --panel:#f4f5f7; --ink:#1c2026;"
+"""By which a page is known as one of ours."""
 STYLE = """
 :root { --paper:#ffffff; --panel:#f4f5f7; --ink:#1c2026; --faint:#5d6570; --rule:#dfe2e7; --bar:#8fa3b8;
   --accent:#0072b2; --warn:#b34700; --line1:#d55e00; --line2:#009e73; --line3:#b0578d; }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sccan.commands.episodes import main
+from sccan.files.made import RECORD
 from sccan.reference import tiny_dataset
 
 Refusal = Callable[[Callable[[list[str] | None], int], list[str]], str]
@@ -36,7 +37,7 @@ def test_one_file_per_seed_and_the_same_again(config: Path, tmp_path: Path, caps
     text = capsys.readouterr().out
     write(config, tmp_path / "b")
     names = ["episodes_seed3.jsonl", "episodes_seed4.jsonl"]
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == names
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [RECORD, *names]
     for name in names:
         content = (tmp_path / "a" / name).read_text()
         assert (tmp_path / "b" / name).read_text() == content

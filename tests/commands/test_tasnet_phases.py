@@ -19,6 +19,7 @@ from sccan.commands import extract_features, pipeline, prepare_words
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
 from sccan.engine.checkpoint import read_header, read_state
+from sccan.files.made import RECORD
 from tests.classification.made_up import made_up_pictures
 from tests.classification.noise_run import as_words, noise_options
 
@@ -76,9 +77,10 @@ def test_one_command_runs_all_phases_and_names_made_up_words(done: Path) -> None
     state = read_state(done / "tasnet_cpu_pretrain" / "last.pt")
     assert state["standing"]["step"] == 2 * 11  # 83 pictures by 8, the last three of them too
     folder = done / "tasnet_cpu_pretrain" / "features"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        name for split in SPLITS for name in (f"{split}.json", f"{split}.features.npy")
-    )
+    assert {path.name for path in folder.iterdir()} == {
+        *(name for split in SPLITS for name in (f"{split}.json", f"{split}.features.npy")),
+        RECORD,
+    }
     assert np.load(folder / "test.features.npy").shape == (83, 8)
     run = done / "tasnet_cpu_5w1s"
     assert read_header(run / "best.safetensors")["words"]["source"].startswith("stand-in word vectors")

@@ -83,9 +83,22 @@ def _extract_features(place: Path, tiny: Tiny) -> list[str]:
     ]
 
 
+def _visualize(place: Path, tiny: Tiny) -> list[str]:
+    return ["visualize", str(tiny.run), "--first", "2", "--shown", "1", "--out", str(place / "out")]
+
+
+def _mark_one(place: Path, tiny: Tiny) -> list[str]:
+    for name in "ab":
+        image, mask = disc(40, 50)
+        save(place / "marked" / f"{name}.jpg", image)
+        save(place / "marked" / f"{name}.png", white_on_black(mask))
+    few = ["--shots", "1", "--draws", "1", "--model", str(segmenter_file(place)), "--device", "cpu"]
+    return ["mark-one", str(place / "marked"), "--out", str(place / "out"), *few]
+
+
 COMMANDS: list[Argv] = [
     *(_segment, _classify, _prepare, _prepare_classification, _prepare_words, _generate_shapes, _episodes, _test),
-    _extract_features,
+    *(_extract_features, _visualize, _mark_one),
 ]
 
 

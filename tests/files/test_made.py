@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sccan.errors import InputError
-from sccan.files.made import RECORD, Made
+from sccan.files.alone import alone_in
+from sccan.files.made import RECORD, Made, holds_test, made_before
 from sccan.files.safe_names import folded, safe_name, safe_names
 
 
@@ -63,6 +64,36 @@ def test_only_our_own_copies_are_cleared(tmp_path: Path) -> None:
     assert Made(tmp_path).clear("sorted") == 2
     assert sorted(path.name for path in (tmp_path / "sorted").rglob("*")) == ["b", "mine.jpg"]
     assert (tmp_path / "sorted.txt").exists()
+
+
+def test_what_an_earlier_version_left_is_asked_for_where_there_is_no_record(tmp_path: Path) -> None:
+    names = ["results.json", "results.txt"]
+    (tmp_path / "results.txt").write_text("old")
+    for content, ours in (
+        ("{}", False),
+        ("[1]", False),
+        ("{", False),
+        ('{"method":1,"seeds":[],"checkpoint_digest":""}', True),
+    ):
+        (tmp_path / "results.json").write_text(content)
+        assert holds_test(tmp_path) == ours
+        if not ours:
+            with pytest.raises(InputError, match=r"results\.json is there and no result of this command"):
+                made_before(tmp_path, names, holds_test)
+    made_before(tmp_path, names, holds_test).claim("results.txt")
+    assert Made(tmp_path).names == set(names)  # from now on the record knows
+    (tmp_path / "classes.csv").touch()
+    with pytest.raises(InputError, match=r"classes\.csv is there"):
+        made_before(tmp_path, [*names, "classes.csv"], holds_test)
+
+
+def test_a_folder_in_which_nothing_was_written_but_the_record_is_taken_away(tmp_path: Path) -> None:
+    for name in ("empty", "used"):
+        with alone_in(tmp_path / name):
+            path = Made(tmp_path / name).claim("a.png")
+            if name == "used":
+                path.touch()
+    assert os.listdir(tmp_path) == ["used"]
 
 
 @pytest.mark.parametrize("content", ["{", "3\n", "[]\n", "\xff\n"])

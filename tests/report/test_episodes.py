@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sccan.files.made import Made
 from sccan.report import pictures as p
-from sccan.report.episodes import EpisodePicture, draw_panels, episode_sheet, write_episodes
+from sccan.report.episodes import EpisodePicture, draw_panels, episode_files, episode_sheet, write_episodes
 
 RANDOM = np.random.default_rng(0)
 
@@ -67,7 +68,8 @@ def test_sheet_has_a_row_per_episode() -> None:
 
 def test_files_are_sheets_of_eight_and_one_page(tmp_path: Path) -> None:
     groups = [("Worst", [episode(n, n / 20) for n in range(9)]), ("Best", [episode(9, 0.9)]), ("Empty", [])]
-    files = write_episodes(tmp_path / "pictures", groups, title="SCCAN & <friends>", subtitle="manifest 12ab")
+    files = write_episodes(Made(tmp_path / "pictures"), groups, title="SCCAN & <friends>", subtitle="manifest 12ab")
+    assert {file.name for file in files} <= set(episode_files(9, [name for name, _ in groups]))
     assert [file.name for file in files] == ["episodes.html", "worst_01.png", "worst_02.png", "best_01.png"]
     html = files[0].read_text("utf-8")
     assert "SCCAN &amp; &lt;friends&gt;" in html

@@ -11,7 +11,7 @@ from sccan.builders.segmentation.data import logit_score, protocol_of
 from sccan.builders.segmentation.testing import FoldTest, Tested
 from sccan.engine.distributed import Runtime
 from sccan.files.writing import write_text_atomically
-from sccan.report.episodes import EpisodePicture, episode_sections
+from sccan.report.episodes import BEST, DISAGREE, FIRST, WORST, EpisodePicture, episode_sections
 from sccan.report.page import Page
 from sccan.report.result_page import logged_curve, read_log, result_sections, training_section
 from sccan.report.results import Result
@@ -37,12 +37,12 @@ def episode_groups(cfg: CfgNode, runtime: Runtime, job: FoldTest, tested: Tested
     rows = evaluator(cfg, runtime, progress="ranking episodes")(method, source, logit_score(cfg))
     order = episode_iou(rows).argsort().tolist()
     worst, best = order[:shown], order[::-1][:shown]
-    chosen = {"Worst": worst, "Best": [i for i in best if i not in worst], "First": list(range(min(shown, len(specs))))}
+    chosen = {WORST: worst, BEST: [i for i in best if i not in worst], FIRST: list(range(min(shown, len(specs))))}
     if isinstance(job.method, BAM):
         run = evaluator(cfg, runtime, progress="comparing the learners")
         pixels = run(AllAnswers(job.method), source, disagreement_rows)[:, -1]
         most = pixels.argsort(descending=True, stable=True).tolist()
-        chosen["Learners disagree"] = [i for i in most[:shown] if pixels[i] > 0]
+        chosen[DISAGREE] = [i for i in most[:shown] if pixels[i] > 0]
     comparison = logit_score(cfg).comparison
     return [
         (name, list(draw_episodes(method, source, [specs[i] for i in numbers], comparison, runtime.device)))

@@ -10,7 +10,7 @@ Letters: B episodes, n pictures, S pictures of one episode, C channels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from sccan.episodes.plan import EpisodePlan
 from sccan.errors import InputError
 from sccan.files.arrays import read_array
 from sccan.files.formats import StoredFeaturesIndex
+from sccan.files.made import says
 from sccan.files.structured import as_kind, read_json
 from sccan.files.writing import write_json
 
@@ -157,6 +158,11 @@ def describe_features(folder: Path, split: str, stored: Fingerprint, stage: str,
 def has_features(folder: Path, split: str) -> bool:
     """Whether a split is complete."""
     return index_path(folder, split).is_file() and features_path(folder, split).is_file()
+
+
+def holds_features(folder: Path, splits: Iterable[str]) -> bool:
+    """Whether a folder holds features of some split, of whatever they are."""
+    return any(says(index_path(folder, split), lambda found: found.get("format") == FORMAT) for split in splits)
 
 
 def read_features(folder: Path, split: str, wanted: Fingerprint, n_pictures: int, advice: str) -> StoredFeatures:

@@ -16,6 +16,7 @@ from sccan.report.results import shown_facts
 from sccan.report.tables import Table, count_column, csv_text, interval_column, text_column
 
 RECORD_VERSION = 1
+FILES = ("results.json", "results.txt", "episodes.csv")
 FORMULA = "mean over episodes, 1.96 * population standard deviation / sqrt(episodes)"
 
 

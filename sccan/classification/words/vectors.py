@@ -21,12 +21,13 @@ from tqdm import tqdm
 from sccan.errors import InputError
 from sccan.files.arrays import array_written, read_array
 from sccan.files.formats import WordsIndex
+from sccan.files.made import says
 from sccan.files.reading import read_lines
 from sccan.files.structured import as_kind, read_json, shown
 from sccan.files.writing import write_json, written_beside
 
 FORMAT = "sccan-words-1"
-INDEX, TABLE = "words.json", "vectors.npy"
+INDEX, TABLE = FILES = "words.json", "vectors.npy"
 BLOCK = 4096
 """Lines read together."""
 STAND_IN = "stand-in word vectors (random, no meaning)"
@@ -72,6 +73,11 @@ def read_words(path: Path, wanted: Collection[str]) -> Vocabulary:
             if word in keep:
                 found.setdefault(word.decode(), _numbers(numbers, source.place(number)))
     return Vocabulary(found, source.size, source.origin)
+
+
+def holds_words(folder: Path) -> bool:
+    """Whether a folder holds vectors in the safe form."""
+    return says(folder / INDEX, lambda found: found.get("format") == FORMAT)
 
 
 def write_words(path: Path, folder: Path, wanted: Collection[str] | None = None) -> int:

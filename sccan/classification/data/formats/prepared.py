@@ -27,11 +27,13 @@ from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.errors import InputError
 from sccan.files.arrays import array_written, read_array
 from sccan.files.formats import PreparedPictures
+from sccan.files.made import Made, remove_unused
 from sccan.files.structured import as_kind, read_json
 from sccan.files.writing import write_json, written_beside
 
 FORMAT = "sccan-pictures-1"
 INDEX = "dataset.json"
+PARTS = ("images.npy", "bytes.npy", "offsets.npy", "labels.npy", "names.json")
 
 
 def write_prepared(
@@ -43,10 +45,13 @@ def write_prepared(
         facts: what else the index should say: name, class list, source, remarks.
         resize: bring every picture to this size; by default arrays stay arrays, and files stay as they are encoded.
 
-    Raises InputError: a picture that cannot be decoded, or a folder that cannot be written; nothing is left behind.
+    Raises InputError: a picture that cannot be decoded, a folder that cannot be written, or one that holds files of
+        these names that are not ours; nothing is left behind.
     """
-    written: list[Path] = []
     is_new = not folder.exists()
+    made = Made(folder, advice="choose another --to, or move it away")
+    made.claim_all([INDEX, *(f"{split}.{part}" for split in splits for part in PARTS)])
+    written: list[Path] = []
     try:
         described = {}
         for split, pictures in splits.items():
@@ -67,8 +72,8 @@ def write_prepared(
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
-        if is_new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        if is_new:
+            remove_unused(folder)
         raise
 
 

@@ -24,9 +24,10 @@ from sccan.segmentation.data.annotations.instances import Instances, Picture, re
 from sccan.segmentation.data.labels.raw_png import is_finished
 from sccan.segmentation.data.prepare.lists import pair_lines
 from sccan.segmentation.data.prepare.official import COCO_2014
+from sccan.segmentation.data.prepare.own_lists import claim_lists
 from sccan.segmentation.data.prepare.sources import locate, take_files
 from sccan.segmentation.data.sets import record
-from sccan.segmentation.data.sets.datasets import COCO_CATEGORY_IDS, COCO_CLASSES
+from sccan.segmentation.data.sets.datasets import COCO_CATEGORY_IDS, COCO_CLASSES, DATASETS
 from sccan.segmentation.data.sets.lists import Pairs
 
 PARTS = ("train", "val")
@@ -74,7 +75,9 @@ def prepare_coco(
 
     Raises InputError: the material is missing, damaged or not COCO's, or the disk is full.
     """
+    names = {(variant, part): f"{LIST_FOLDERS[variant]}/{part}.txt" for variant in variants for part in parts}
     with alone_in(root, what="another process prepares"):
+        claim_lists(root, names.values(), DATASETS["coco"].folds)
         written = {}
         annotations = _take_annotations(root, sources, parts, archives)
         for part in parts:
@@ -85,7 +88,7 @@ def prepare_coco(
             _require_images(root / f"{part}2014", pictures)
             for variant in variants:
                 pairs = make_labels(root, f"{part}2014", instances, pictures, variant, workers)
-                name = f"{LIST_FOLDERS[variant]}/{part}.txt"
+                name = names[variant, part]
                 write_text_atomically(root / name, pair_lines(pairs))
                 written[name] = len(pairs)
     return written

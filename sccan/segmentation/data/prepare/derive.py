@@ -8,13 +8,11 @@ from pathlib import Path
 from sccan.episodes.index import ClassIndex
 from sccan.segmentation.data.prepare.counts import Count, compare_counts
 from sccan.segmentation.data.prepare.lists import write_fold_lists
+from sccan.segmentation.data.prepare.own_lists import fold_list_folder
 from sccan.segmentation.data.sets.datasets import Dataset
 from sccan.segmentation.data.sets.folds import base_lists, novel_lists
 from sccan.segmentation.data.sets.lists import read_list
 from sccan.segmentation.data.sets.scan import build_index
-
-FOLD_LISTS = "fss_list"
-"""Folder of fold lists beside the source lists, named as in published code."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def derive(root: Path, dataset: Dataset, source_lists: dict[str, str], how: Deri
         pairs = read_list(root / name, root)
         index = build_index(root, pairs, dataset.class_names, cache=how.cache, workers=how.workers)
         counts += compare_counts(dataset.name, part, index, dataset.folds)
-        _write(root / Path(name).parent / FOLD_LISTS / part, part, index, dataset, how.prefix)
+        _write(root / fold_list_folder(name, part), part, index, dataset, how.prefix)
     return counts
 
 

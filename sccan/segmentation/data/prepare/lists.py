@@ -113,6 +113,11 @@ def pair_lines(pairs: Iterable[tuple[str, str]]) -> str:
     return "".join(lines)
 
 
+def fold_list_names(number: int) -> tuple[str, str]:
+    """The files of the lists of a fold: its pictures, and its pictures by class."""
+    return f"data_list_{number}.txt", f"sub_class_file_list_{number}.txt"
+
+
 def write_fold_lists(folder: Path, number: int, index: ClassIndex, lists: FoldLists, prefix: str = "") -> None:
     """``data_list_k.txt`` and ``sub_class_file_list_k.txt`` of one fold, in the published form.
 
@@ -131,8 +136,9 @@ def write_fold_lists(folder: Path, number: int, index: ClassIndex, lists: FoldLi
         return [(start + index.images[picture], start + index.labels[picture]) for picture in pictures]
 
     per_class = {class_number: paths(pictures.tolist()) for class_number, pictures in lists.per_class.items()}
-    write_text_atomically(folder / f"data_list_{number}.txt", pair_lines(paths(lists.items.tolist())))
-    write_text_atomically(folder / f"sub_class_file_list_{number}.txt", repr(per_class))
+    pictures, by_class = fold_list_names(number)
+    write_text_atomically(folder / pictures, pair_lines(paths(lists.items.tolist())))
+    write_text_atomically(folder / by_class, repr(per_class))
 
 
 def compare_with_fold(path: Path, index: ClassIndex, lists: FoldLists) -> list[str]:

@@ -32,9 +32,10 @@ from sccan.files.writing import write_text_atomically
 from sccan.segmentation.data.labels.raw_png import is_finished, write_label
 from sccan.segmentation.data.prepare.lists import pair_lines, read_names
 from sccan.segmentation.data.prepare.official import SBD, VOC_2012
+from sccan.segmentation.data.prepare.own_lists import claim_lists
 from sccan.segmentation.data.prepare.sources import locate, take_files
 from sccan.segmentation.data.sets import record
-from sccan.segmentation.data.sets.datasets import VOC_CLASSES
+from sccan.segmentation.data.sets.datasets import DATASETS, VOC_CLASSES
 from sccan.segmentation.data.sets.lists import IMAGE_FOLDER, LABEL_FOLDER, Pairs
 
 VOC_LABELS = "SegmentationClass"
@@ -43,6 +44,7 @@ SBD_FOLDER = "SBD"
 """Where the parts of SBD that are needed lie below the data root once unpacked."""
 TRAIN_LIST = "voc_sbd_merge_noduplicate.txt"
 VAL_LIST = "val.txt"
+LISTS = ("sbd_data.txt", "voc_original_train.txt", "voc_sbd_merge.txt", TRAIN_LIST, VAL_LIST)
 VARIANT = "voc+sbd"
 """Label variant of results: made here from VOC's PNGs and SBD's .mat files."""
 CONVERTED = "converted"
@@ -114,6 +116,7 @@ def prepare_pascal(
     Raises InputError: the material is missing, damaged or contradictory, or the disk is full.
     """
     with alone_in(root, what="another process prepares"):
+        claim_lists(root, [f"lists/{name}" for name in LISTS], DATASETS["pascal"].folds)
         _take_voc(root, sources, voc_archive)
         sbd = _take_sbd(root, sources, sbd_archive)
         _begin(root, sbd)
@@ -297,14 +300,8 @@ def _lists(root: Path, sbd: Path, sbd_list: Path | None) -> tuple[dict[str, Pair
     missing = tuple(name for name in wanted if name not in images or name not in labels)
     sbd_data = _pairs(name for name in wanted if name in images and name in labels)
     merged = sbd_data + _pairs(train)
-    lists = {
-        "sbd_data.txt": sbd_data,
-        "voc_original_train.txt": _pairs(train),
-        "voc_sbd_merge.txt": merged,
-        TRAIN_LIST: list(dict.fromkeys(merged)),
-        VAL_LIST: _pairs(val),
-    }
-    return lists, missing
+    content = [sbd_data, _pairs(train), merged, list(dict.fromkeys(merged)), _pairs(val)]
+    return dict(zip(LISTS, content, strict=True)), missing
 
 
 def _sbd_names(sbd: Path, sbd_list: Path | None, labels: set[str], val: Sequence[str]) -> list[str]:

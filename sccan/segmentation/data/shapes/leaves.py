@@ -12,12 +12,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sccan.files.made import made_before
 from sccan.files.writing import write_bytes_atomically
 
 SIZE = (240, 320)
 """Height and width of a picture."""
 MARKED = "leaf_00"
 """Name of the picture that is marked."""
+MASK = f"examples/{MARKED}_mask.png"
 
 Array = NDArray[np.float64]
 
@@ -35,14 +37,16 @@ def write_leaves(folder: Path, *, count: int = 12, seed: int = 0) -> tuple[Path,
 
     Raises InputError: the folder cannot be written.
     """
-    photos, examples = folder / "photos", folder / "examples"
-    for number in range(count + 1):
+    photos = [f"photos/leaf_{number:02d}.png" for number in range(1, count + 1)]
+    names = [f"examples/{MARKED}.png", *photos, MASK]
+    made = made_before(folder, names, lambda place: (place / MASK).is_file(), advice="choose another --output")
+    *pictures, mask = made.claim_all(names)
+    for number, path in enumerate(pictures):
         image, spots = draw_leaf(np.random.default_rng([seed, number]))
-        place, name = (examples, MARKED) if number == 0 else (photos, f"leaf_{number:02d}")
-        _write(place / f"{name}.png", image[..., ::-1])
+        _write(path, image[..., ::-1])
         if number == 0:
-            _write(place / f"{name}_mask.png", np.where(spots, 255, 0))
-    return photos, examples
+            _write(mask, np.where(spots, 255, 0))
+    return folder / "photos", folder / "examples"
 
 
 def draw_leaf(random: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
