@@ -47,6 +47,15 @@ def test_the_folder_keeps_its_budget_over_several_runs(tmp_path: Path) -> None:
     assert files(tmp_path).read(4) is None
 
 
+def test_the_same_features_are_the_same_bytes_in_every_run(tmp_path: Path) -> None:
+    maps = {name: torch.ones(1, 4, 3, 2).contiguous(memory_format=torch.channels_last) for name in ("c", "a", "b")}
+    stores = [files(tmp_path / str(run)) for run in range(20)]
+    for run, store in enumerate(stores):
+        ordered = maps if run % 2 else dict(sorted(maps.items()))
+        store.write(7, Features(ordered, (48, 40)))
+    assert len({store.path(7).read_bytes() for store in stores}) == 1
+
+
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     store = files(tmp_path)
     store.folder.mkdir()

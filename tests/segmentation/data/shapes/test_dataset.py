@@ -1,8 +1,11 @@
 """The embedded data set: the same pixels whoever draws them, nothing given away, and folders that can be resumed."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -80,6 +83,41 @@ def test_a_script_that_starts_itself_again_is_told_so_and_does_not_hang(tmp_path
     )
     assert found.returncode == 1
     assert 'put what it does under if __name__ == "__main__":' in found.stderr.splitlines()[-1]
+
+
+def _session(leader: int) -> set[int]:
+    """The processes of a session that are still at work."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] not in "ZX":
+                found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_drawing_leaves_no_worker_and_goes_on_to_the_same_files(tmp_path: Path, ending: int) -> None:
+    numbers = ["--train", "600", "--test", "8", "--size", "65", "--workers", "2"]
+    draw = [sys.executable, "-m", "sccan", "generate_shapes", str(tmp_path / "out"), *numbers]
+    process = subprocess.Popen(draw, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while sum(1 for _ in (tmp_path / "out").glob("JPEGImages/*.jpg")) < 40:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert len(_session(process.pid)) > 2
+    process.send_signal(ending)
+    assert process.wait(timeout=60) == -ending
+    while _session(process.pid):
+        assert time.monotonic() < deadline, "workers outlive it"
+        time.sleep(0.05)
+    assert not shapes.is_complete(tmp_path / "out")
+    subprocess.run(draw, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True, timeout=120)
+    whole = shapes.generate(tmp_path / "whole", n_train=600, n_test=8, size=65, workers=1, progress=False)
+    assert contents(tmp_path / "out") == contents(whole)
+    assert not list((tmp_path / "out").rglob("*.partial"))
 
 
 def test_another_seed_and_the_other_split_give_other_pictures(folder: Path, tmp_path: Path) -> None:
