@@ -38,7 +38,7 @@ NEEDS: dict[str, tuple[str, Callable[[], object], str]] = {
 def test_what_is_missing_is_told_with_the_extra_that_brings_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     extra, use, told = NEEDS[package]
     monkeypatch.setitem(sys.modules, package, None)  # what Python itself does with a package that is not there
-    monkeypatch.delitem(sys.modules, "sccan.page.server", raising=False)  # imported anew
+    monkeypatch.delitem(sys.modules, "sccan.page.opening", raising=False)  # imported anew
     with pytest.raises(InputError, match=rf"{told}.* needs the package .* pip install 'sccan\[{extra}\]'"):
         use()
 

@@ -4,7 +4,8 @@
   python tools/check_package.py --python python3.11 python3.12     # also install and run, each in a venv of its own
   python tools/check_package.py --python python3.11 --lowest tests/backbones tests/predict   # oldest allowed versions
 
-Every venv takes some minutes and up to 5 GB under --work, nearly all of it torch, and is removed afterwards.
+Every venv takes some minutes and up to 5 GB under --work, nearly all of it torch, and is removed afterwards. Where `uv`
+is installed it takes pip's place, which fetches torch once for all of them and links its files.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> int:
         "--lowest", nargs="+", default=[], metavar="TESTS", help="lower bounds, and tests to run there"
     )
     command.add_argument("--work", type=Path, default=Path("build/package"), help="folder for everything that is made")
-    command.add_argument("--pip", nargs="*", default=[], metavar="WORD", help="more words for pip install")
+    command.add_argument("--pip", nargs="*", default=[], metavar="WORD", help="more words for pip (or uv pip) install")
     args = command.parse_args()
     work = args.work.resolve()
     wheel = _built(work / "dist")
@@ -79,10 +80,8 @@ def _built(dist: Path) -> Path:
 def _try(exe: str, venv: Path, wheel: Path, tests: Sequence[str], pip: Sequence[str], work: Path) -> None:
     """Install the wheel and use it; with tests, against the oldest versions that it allows."""
     shutil.rmtree(venv, ignore_errors=True)
-    _run(exe, "-m", "venv", str(venv))
-    python = str(venv / "bin" / "python")
     words = [f"{wheel}[all]", *TESTED_LOWEST, *_lowest()] if tests else [str(wheel)]
-    _run(python, "-m", "pip", "install", "--quiet", "--no-cache-dir", *words, *pip)
+    python = _installed(exe, venv, [*words, *pip])
     place = work / "elsewhere"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -92,33 +91,25 @@ def _try(exe: str, venv: Path, wheel: Path, tests: Sequence[str], pip: Sequence[
     _run(script, "demo", "--first-look", "--output", "runs", cwd=place, env=clean)
     look = place / "runs" / "first_look"
     _require((look / "found" / "report.html").is_file(), "sccan demo --first-look wrote no report")
-    words = [
-        "--support",
-        str(look / "examples"),
-        "--images",
-        str(look / "photos"),
-        "--out",
-        "masks",
-        "--format",
-        "yolo",
-    ]
-    _run(script, "segment", *words, cwd=place, env=clean)
+    pictures = ("--support", str(look / "examples"), "--images", str(look / "photos"))
+    _run(script, "segment", *pictures, "--out", "masks", "--format", "yolo", cwd=place, env=clean)
     photos = {path.stem for path in (look / "photos").iterdir()}
     _require({path.stem for path in (place / "masks").glob("*.png")} == photos, "sccan segment left pictures out")
     if tests:
-        _run(python, "-m", "pip", "list", cwd=place, env=clean)
-        _run(
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-m",
-            "not slow and not browser and not fuzz",
-            *tests,
-            cwd=ROOT,
-            env=clean,
-        )
+        marks = ("-m", "not slow and not browser and not fuzz")
+        _run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *marks, *tests, cwd=ROOT, env=clean)
+
+
+def _installed(exe: str, venv: Path, words: Sequence[str]) -> str:
+    """The Python of a new venv that holds these."""
+    python = str(venv / "bin" / "python")
+    if uv := shutil.which("uv"):
+        _run(uv, "venv", "--quiet", "--python", exe, str(venv))
+        _run(uv, "pip", "install", "--python", python, *words)
+    else:
+        _run(exe, "-m", "venv", str(venv))
+        _run(python, "-m", "pip", "install", "--quiet", "--no-cache-dir", *words)
+    return python
 
 
 def _lowest() -> list[str]:

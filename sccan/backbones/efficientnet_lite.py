@@ -65,7 +65,7 @@ class EfficientNetLite(nn.Module):
                     {"stage": LISTED[number], "reduction": reached, "module": f"blocks.{number}", "num_chs": width}
                 )
         self.blocks = nn.Sequential(*stages)
-        self.conv_head, self.bn2 = nn.Conv2d(channels, HEAD, 1, bias=False), NormAct2d(HEAD)
+        self.conv_head, self.bn2 = Conv2d(channels, HEAD, 1, bias=False), NormAct2d(HEAD)
         self.pretrained_cfg: dict[str, Any] = {
             "mean": (0.5, 0.5, 0.5),
             "std": (0.5, 0.5, 0.5),
@@ -73,10 +73,6 @@ class EfficientNetLite(nn.Module):
             "license": "apache-2.0",
             "hf_hub_id": f"timm/{model}.in1k",
         }
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
-                nn.init.normal_(module.weight, 0, math.sqrt(2 / fan_out))
 
     def forward_features(self, images: Tensor) -> Tensor:
         """The last map, [N, 1280, h, w], of pictures [N, 3, H, W]."""
@@ -90,7 +86,7 @@ class SeparableConvolution(nn.Module):
     def __init__(self, channels: int, width: int, kernel: int) -> None:
         super().__init__()
         self.conv_dw, self.bn1 = _depthwise(channels, kernel, 1, 1), NormAct2d(channels)
-        self.conv_pw, self.bn2 = nn.Conv2d(channels, width, 1, bias=False), NormAct2d(width, active=False)
+        self.conv_pw, self.bn2 = Conv2d(channels, width, 1, bias=False), NormAct2d(width, active=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.bn2(self.conv_pw(self.bn1(self.conv_dw(maps))))
@@ -103,9 +99,9 @@ class InvertedResidual(nn.Module):
         super().__init__()
         expanded = channels * EXPANSION
         self.adds = channels == width and stride == 1
-        self.conv_pw, self.bn1 = nn.Conv2d(channels, expanded, 1, bias=False), NormAct2d(expanded)
+        self.conv_pw, self.bn1 = Conv2d(channels, expanded, 1, bias=False), NormAct2d(expanded)
         self.conv_dw, self.bn2 = _depthwise(expanded, kernel, stride, dilation), NormAct2d(expanded)
-        self.conv_pwl, self.bn3 = nn.Conv2d(expanded, width, 1, bias=False), NormAct2d(width, active=False)
+        self.conv_pwl, self.bn3 = Conv2d(expanded, width, 1, bias=False), NormAct2d(width, active=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         found = self.bn2(self.conv_dw(self.bn1(self.conv_pw(maps))))
@@ -126,7 +122,15 @@ class NormAct2d(nn.BatchNorm2d):
         return normalised
 
 
-class SameConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """A convolution that draws its weights once, as timm does in the end: normal, by what goes out of it."""
+
+    def reset_parameters(self) -> None:
+        fan_out = math.prod(self.kernel_size) * self.out_channels // self.groups
+        nn.init.normal_(self.weight, 0, math.sqrt(2 / fan_out))
+
+
+class SameConv2d(Conv2d):
     """A convolution with a stride, padded so that ceil(H / stride) rows come out; of an odd margin more lies behind."""
 
     def __init__(self, channels: int, width: int, kernel: int, stride: int, *, groups: int = 1) -> None:
@@ -158,4 +162,4 @@ def _depthwise(channels: int, kernel: int, stride: int, dilation: int) -> nn.Con
     if stride > 1:
         return SameConv2d(channels, channels, kernel, stride, groups=channels)
     margin = dilation * (kernel - 1) // 2
-    return nn.Conv2d(channels, channels, kernel, 1, margin, dilation, channels, bias=False)
+    return Conv2d(channels, channels, kernel, 1, margin, dilation, channels, bias=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sccan.commands.entry import parser
+from sccan.commands.entry import importing, parser
 from sccan.commands.own_pictures import add_compute_options, add_picture_options, require_apart
 
 EXAMPLE = """  sccan classify --support examples/ --images photos/ --out classified/
@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     add_compute_options(command)
     args = command.parse_args(argv)
     require_apart(args.out, args.support)
-    from sccan.commands.classify_pictures import classify_pictures  # torch takes seconds to import
+    with importing():
+        from sccan.commands.classify_pictures import classify_pictures  # torch takes seconds
 
     return classify_pictures(args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sccan.commands.entry import parser
+from sccan.commands.entry import importing, parser
 from sccan.commands.own_pictures import add_compute_options, add_model_option
 from sccan.errors import InputError
 
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     args = command.parse_args(argv)
     if args.out.suffix != SUFFIX:
         raise InputError(f"--out is {args.out}, but features are written as safetensors; let it end in {SUFFIX}")
-    from sccan.commands.embed_pictures import embed_pictures  # torch takes seconds to import
+    with importing():
+        from sccan.commands.embed_pictures import embed_pictures  # torch takes seconds
 
     return embed_pictures(args)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import sys
 import threading
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sccan.builders.released.trained import load_trained
-from sccan.commands.entry import parser
+from sccan.commands.entry import importing, parser, say
 from sccan.commands.own_pictures import add_engine_option, add_model_option
 from sccan.errors import InputError, needs
-from sccan.page.fitting import Fitter
-from sccan.page.places import find_gallery
-from sccan.page.serving import claimed
-from sccan.predict.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 EXAMPLE = """  sccan label photos/
   sccan label photos/ --classes dog,cat --model runs/coco_mini_split0
@@ -27,26 +28,28 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when the server was stopped with Ctrl-C."""
     args = _parser().parse_args(argv)
     with needs("the page", "page"):
-        from sccan.page.server import build_server
-        from sccan.page.session import Session
+        from sccan.page.opening import PageServer
+    from sccan.page.places import find_gallery
+    from sccan.page.serving import claimed
+
     if not 0 <= args.port <= 65535:
         raise InputError(f"there is no port {args.port}; give one of 1 to 65535, or leave out --port")
     find_gallery(args.folder)  # an unfit folder is told before anything is written into it
     with claimed(args.folder) as claim, claim.bind(args.port) as bound:
-        segmenter = Segmenter(load_trained(args.model), device=args.device, engine=args.engine)
-        names = [name for name in args.classes.split(",") if name.strip()]
-        session = Session(args.folder, segmenter, names, fitter=_fitter(args.sam))
-        server = build_server(session, claim)
-        print(f"model: {segmenter!r}")
-        print("".join(f"{note}\n" for note in session.notes), end="")
-        print(
-            f"{len(session.gallery.photos)} pictures of {args.folder} at\n\n    {claim.address}\n\nCtrl-C ends it.",
-            flush=True,
-        )
+        say(f"{args.folder} at", "", f"    {claim.address}", "", "Ctrl-C ends it. The model loads meanwhile.")
+        sys.stdout.flush()
         if not args.no_browser:
             threading.Timer(0.5, webbrowser.open, [claim.address]).start()
-        server.run(sockets=[bound])
+        PageServer(functools.partial(_routes, args), claim).run([bound])
     return 0
+
+
+def _routes(args: argparse.Namespace) -> FastAPI:
+    """The session's routes, after torch and the model."""
+    with needs("the page", "page"), importing():
+        from sccan.commands.label_folder import label_folder
+
+    return label_folder(args)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,12 +66,3 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="auto", help="auto (CUDA where there is one) | cpu | cuda | cuda:N")
     add_engine_option(command)
     return command
-
-
-def _fitter(files: list[Path] | None) -> Fitter | None:
-    """The pair that was named, loaded. Raises InputError: it cannot be."""
-    if files is None:
-        return None
-    from sccan.page.sam import Sam
-
-    return Sam(*files)

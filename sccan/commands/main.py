@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from sccan.commands.entry import run_main
+from sccan.commands.entry import importing, run_main
 from sccan.errors import InputError, nearest
 
 COMMANDS = {
@@ -53,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     name = words[0].replace("-", "_")
     if name not in COMMANDS:
         raise InputError(f"there is no command {words[0]!r}{nearest(name, COMMANDS)}; sccan --help lists them")
-    module = importlib.import_module(f"sccan.commands.{name}")
+    with importing():
+        module = importlib.import_module(f"sccan.commands.{name}")
     return int(module.main(words[1:]))
 
 

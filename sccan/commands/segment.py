@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sccan.commands.entry import parser
+from sccan.commands.entry import importing, parser
 from sccan.commands.own_pictures import add_compute_options, add_learn_option, add_picture_options, require_apart
 from sccan.errors import InputError
 from sccan.segmentation.data.exports.names import FORMAT_NAMES
@@ -29,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.report and args.no_overlays:
         raise InputError("--report shows overlays; leave out --no-overlays")
     require_apart(args.out, args.support)
-    from sccan.commands.segment_pictures import segment_pictures  # torch takes seconds to import
+    with importing():
+        from sccan.commands.segment_pictures import segment_pictures  # torch takes seconds
 
     return segment_pictures(args)
 

@@ -26,7 +26,9 @@ SIDE_FILES = ("thumbs.db", "desktop.ini", "icon\r")
 """Files that they leave, likewise."""
 
 
-OWN = (".sccan_export", ".made_by_sccan", ".segment.jsonl", ".sccan")
+JOURNAL = ".segment.jsonl"
+"""In a folder with results of ``sccan segment``."""
+OWN = (".sccan_export", ".made_by_sccan", JOURNAL, ".sccan")
 """Files and folders that this tool leaves; nobody needs to hear of them."""
 
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.files.kinds import LABEL_FOLDERS, LABELME_FOLDERS
+from sccan.files.kinds import JOURNAL, LABEL_FOLDERS, LABELME_FOLDERS
 from sccan.files.tally import Tally
 from sccan.page.places import Gallery, key_of
 from sccan.page.store import Store
-from sccan.predict.segment_folder import JOURNAL
 from sccan.segmentation.data.annotations.examples import Annotated, read_examples
 
 UNTOLD = ("left out, as they have no annotation",)

@@ -5,29 +5,23 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import uvicorn
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from sccan.errors import InputError
 from sccan.page.export import export_folder, zipped
-from sccan.page.guard import Guard
-from sccan.page.serving import Claim
 from sccan.page.session import Session
 from sccan.page.store import Outdated
 from sccan.page.thumbnails import LARGEST, shown, thumbnail
 from sccan.report.pictures import encode
 from sccan.segmentation.data.exports.formats import FORMATS, Options
 
-STATIC = Path(__file__).parent / "static"
 FOR_AN_HOUR = {"cache-control": "private, max-age=3600"}
 
 Version = Annotated[int, Field(ge=0)]
@@ -70,13 +64,8 @@ class Wish(BaseModel):
     pictures: bool = False
 
 
-def build_app(session: Session, *, token: str, port: int) -> FastAPI:
-    """The application, behind its guard.
-
-    Args:
-        token: that lets a browser in.
-        port: that the server listens on.
-    """
+def build_app(session: Session) -> FastAPI:
+    """The routes of a session, which lives as long as they do; `sccan.page.opening` lets browsers in."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -85,27 +74,12 @@ def build_app(session: Session, *, token: str, port: int) -> FastAPI:
         await run_in_threadpool(session.close)
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard, token=token, port=port, large=["/labels"])
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(Outdated, _outdated)
     app.add_exception_handler(RequestValidationError, _unfit)
     _add_pictures(app, session)
     _add_folder(app, session)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-
-    @app.get("/")
-    def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
-
     return app
-
-
-def build_server(session: Session, claim: Claim) -> uvicorn.Server:
-    """The application as a server, to be run on the socket that was bound."""
-    app = build_app(session, token=claim.token, port=claim.port)
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1)
-    )
 
 
 def _add_pictures(app: FastAPI, session: Session) -> None:

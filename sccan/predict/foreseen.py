@@ -28,15 +28,11 @@ def told_masks(segmenter: Segmenter, supports: Supports) -> list[str]:
 
     Raises InputError: the supports are unfit for segmentation.
     """
-    shots, task, told = supports.shots(), segmenter.task, Tally()
-    features = task.encode([shots[0].image], support=True)
-    cell = min(
-        features.image_size[0] * features.image_size[1] / (one.shape[-2] * one.shape[-1])
-        for one in features.maps.values()
-    )
+    shots, transform, told = supports.shots(), segmenter.task.transform, Tally()
+    cell = min(state.cell for state in segmenter.condition(supports))
     for shot in shots:
         counts = np.bincount(shot.label.reshape(-1), minlength=256)
-        small = np.bincount(task.transform.label(shot.label).reshape(-1), minlength=256)
+        small = np.bincount(transform.label(shot.label).reshape(-1), minlength=256)
         for number, name in enumerate(supports.class_names, 1):
             if counts[number] >= ALL_OVER * (shot.label.size - counts[255]):
                 told.add("marked all over, so that it shows no background", f"{shot.name} ({name})")

@@ -21,6 +21,7 @@ from sccan.errors import InputError
 from sccan.files.behind import done_behind
 from sccan.files.decoding import read_label
 from sccan.files.journal import Journal, Record
+from sccan.files.kinds import JOURNAL
 from sccan.files.made import RECORD, Made
 from sccan.files.photos import Photo
 from sccan.files.plain import as_utf8
@@ -37,7 +38,6 @@ from sccan.segmentation.data.exports.formats import Options
 from sccan.segmentation.data.exports.labelled import Labelled, parts_of
 from sccan.segmentation.data.exports.whole import write_export
 
-JOURNAL = ".segment.jsonl"
 HELPERS = ".processes"
 """Folder of the journals of all processes but the first, while they work."""
 OVERLAYS = "overlays"

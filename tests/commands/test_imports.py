@@ -39,9 +39,9 @@ def imported(words: list[str], names: tuple[str, ...]) -> list[str]:
     return list(found)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["segment", "--help"], ["classify", "--help"], ["embed", "--help"]])
-def test_help_needs_nothing_but_python(words: list[str]) -> None:
-    assert imported(words, NEVER_FOR_HELP) == []
+@pytest.mark.parametrize("command", ["", "segment", "classify", "embed", "label"])
+def test_help_needs_nothing_but_python(command: str) -> None:
+    assert imported([*command.split(), "--help"], NEVER_FOR_HELP) == []
 
 
 def test_segment_imports_only_what_its_model_uses(tmp_path: Path) -> None:
@@ -73,3 +73,10 @@ def test_classify_imports_only_what_its_model_uses(tmp_path: Path) -> None:
 
 def test_the_names_in_help_are_those_of_the_formats() -> None:
     assert tuple(FORMATS) == FORMAT_NAMES
+
+
+def test_the_page_of_label_is_there_before_torch() -> None:
+    needed = "import json, sys, sccan.commands.label, sccan.page.opening, sccan.page.places, sccan.page.serving"
+    told = f"{needed}; print([name for name in {('torch', 'fastapi')!r} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sccan.commands import label
+from sccan.files.kinds import JOURNAL
 from sccan.page.serving import FIRST_PORT, claimed
-from sccan.predict.segment_folder import JOURNAL
 from tests.predict.made_up import classifier_file, save, segmenter_file
 
 Refusal = Callable[..., str]

@@ -55,6 +55,12 @@ def test_an_error_comes_in_its_turn(two_threads: None) -> None:
         next(results)
 
 
+def test_a_single_piece_gets_all_cores(two_threads: None) -> None:
+    here = threading.current_thread(), 2
+    assert list(side_by_side(lambda _: (threading.current_thread(), torch.get_num_threads()), range(1), CPU)) == [here]
+    assert list(side_by_side(lambda _: _, range(0), CPU)) == []
+
+
 def test_with_one_thread_or_another_device_all_is_done_by_the_caller() -> None:
     here = threading.current_thread()
     assert list(side_by_side(lambda _: threading.current_thread(), range(3), CPU)) == [here] * 3

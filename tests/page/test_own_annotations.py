@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sccan.files.kinds import JOURNAL
 from sccan.page.own_annotations import take_annotations
 from sccan.page.places import find_gallery, key_of
 from sccan.page.serving import claimed
 from sccan.page.store import Store
-from sccan.predict.segment_folder import JOURNAL
 from sccan.segmentation.data.exports.formats import FORMATS, Options, write_format
 from sccan.segmentation.data.exports.labelled import Labelled
 from tests.page.conftest import SIZE, drawn

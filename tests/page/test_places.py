@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
+from sccan.files.kinds import JOURNAL
 from sccan.page.places import find_gallery, key_of
-from sccan.predict.segment_folder import JOURNAL
 from tests.page.conftest import NAMES
 from tests.predict.made_up import save
 

@@ -1,6 +1,7 @@
 """The server: who is let in, what may be asked for, and what is refused in one line."""
 
 import io
+import threading
 import time
 import zipfile
 import zlib
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
+from sccan.errors import InputError
 from sccan.files.decoding import read_label
 from sccan.page.guard import LARGE_BODY, SMALL_BODY
+from sccan.page.opening import Opening
 from sccan.page.places import key_of
 from sccan.page.server import build_app
 from sccan.page.serving import claimed
@@ -36,7 +40,8 @@ def session(folder: Path, segmenter: Segmenter) -> Iterator[Session]:
 @pytest.fixture
 def stranger(session: Session) -> Iterator[TestClient]:
     """A client that knows the address alone."""
-    with TestClient(build_app(session, token=TOKEN, port=PORT), base_url=OWN) as client:
+    opening = Opening(lambda: build_app(session), token=TOKEN, port=PORT)
+    with TestClient(opening.app, base_url=OWN) as client:
         yield client
 
 
@@ -296,3 +301,36 @@ def test_exports_are_written_and_handed_over(client: TestClient, folder: Path, n
 def test_what_cannot_be_exported_is_told(client: TestClient) -> None:
     assert "there is no mask yet" in client.post("/api/exports", json={"format": "png"}).json()["error"]
     assert "there is no format 'gif'" in client.post("/api/exports", json={"format": "gif"}).json()["error"]
+
+
+# While the model loads
+
+
+def test_the_page_is_there_before_the_model_and_the_rest_follows(session: Session) -> None:
+    loaded = threading.Event()
+
+    def build() -> FastAPI:
+        assert loaded.wait(60)
+        return build_app(session)
+
+    with TestClient(Opening(build, token=TOKEN, port=PORT).app, base_url=OWN) as client:
+        assert client.get("/static/app.js").status_code == 403
+        assert "is loading" in client.get(f"/?token={TOKEN}").text
+        assert client.get("/static/app.js").status_code == 200
+        threading.Timer(0.2, loaded.set).start()
+        assert client.get("/api/folder").json()["folder"] == "photos"
+        assert loaded.is_set(), "it has waited"
+
+
+def test_a_model_that_does_not_load_ends_the_server_with_its_reason() -> None:
+    def build() -> FastAPI:
+        raise InputError("no such model")
+
+    ended = threading.Event()
+    opening = Opening(build, token=TOKEN, port=PORT, give_up=ended.set)
+    with TestClient(opening.app, base_url=OWN) as client:
+        assert client.get(f"/?token={TOKEN}").status_code == 200
+        answer = client.get("/api/folder")
+    assert (answer.status_code, answer.json()) == (503, {"error": "no such model"})
+    assert ended.is_set()
+    assert str(opening.failure) == "no such model"

@@ -264,6 +264,7 @@ function focusGallery() {
 async function load() {
   const found = await trying(() => call("GET", "/api/folder"));
   if (!found) return;
+  find("#opening").setAttribute("hidden", "");
   takeFolder(found);
   const wanted = location.hash.slice(1);
   const key = [picture.key, wanted, gallery.keys[0]].find((one) => model.pictures.has(one));

@@ -72,11 +72,13 @@ class ClassState:
         method: what predicts (shots may vote).
         state: what it keeps of the examples.
         likeness: how a region must look to be of this class.
+        cell: pixels of the network's input that a cell of the finest map stands for.
     """
 
     method: Method
     state: Any
     likeness: ClassLikeness
+    cell: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +267,9 @@ class Segmenting:
             labels = torch.cat([labels, labels.new_zeros(len(absent), *labels.shape[1:])])
         with torch.no_grad(), self.autocast():
             state = method.condition(support.view(1, len(labels)), labels[None])
-        return ClassState(method, state, likeness)
+        height, width = support.image_size
+        cell = height * width / max(one.shape[-2] * one.shape[-1] for one in support.maps.values())
+        return ClassState(method, state, likeness, cell)
 
     def encode(self, images: Sequence[np.ndarray], *, support: bool = False) -> Features:
         """Features of whole pictures, RGB uint8 [h, w, 3] each; what `condition_on` and `answers` work on.

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from sccan.files.decoding import read_label
+from sccan.page.opening import PageServer
 from sccan.page.places import OURS
-from sccan.page.server import build_server
+from sccan.page.server import build_app
 from sccan.page.serving import claimed
 from sccan.page.session import Session
 from sccan.page.store import MASKS
@@ -55,7 +56,8 @@ class InThread(Server):
         self._open = contextlib.ExitStack()
         claim = self._open.enter_context(claimed(folder))
         bound = self._open.enter_context(claim.bind(0))
-        self._server = build_server(Session(folder, segmenter, class_names), claim)
+        session = Session(folder, segmenter, class_names)
+        self._server = PageServer(lambda: build_app(session), claim)
         self._thread = threading.Thread(target=self._server.run, args=([bound],))
         self._thread.start()
         self.address = claim.address
