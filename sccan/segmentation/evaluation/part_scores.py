@@ -61,7 +61,7 @@ class PartScore:
         height, width = picture.original_label.shape
         logits = logits.float()
         labels = _possible_labels(logits)
-        prediction = labels[self.comparison.maps(logits[labels], (height, width)).argmax(0)]
+        prediction = labels[self.comparison.maps(logits[labels], (height, width)).max(0).indices]
         label = base_label_table(self.fold.base)[self.comparison.labels(picture.original_label)]
         target = torch.from_numpy(label).to(prediction.device)
         counts = iou.count_labels(prediction, target, len(self.fold.base) + 1)

@@ -40,8 +40,9 @@ def decide(maps: Tensor) -> Tensor:
     Args:
         maps: [..., 2 K, H, W]: background and foreground of the first shot, of the second ...
     """
-    labels = maps.unflatten(-3, (-1, 2)).argmax(dim=-3)  # [..., K, H, W]
-    return labels.squeeze(-3).to(torch.uint8) if labels.shape[-3] == 1 else vote(labels)
+    background, foreground = maps.unflatten(-3, (-1, 2)).unbind(-3)  # [..., K, H, W] each
+    labels = (foreground > background).to(torch.uint8)  # an arg max over two channels takes ten times as long on CPUs
+    return labels.squeeze(-3) if labels.shape[-3] == 1 else vote(labels)
 
 
 class VotingMethod(Method):
