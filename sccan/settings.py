@@ -113,6 +113,10 @@ def _method() -> CfgNode:
     node.SCCAN.FEATURE_DROPOUT = share(0.5)  # channel dropout after the down-projections
     node.SCCAN.HEAD_DROPOUT = share(0.1)  # channel dropout before the classifier
     node.SCCAN.ASPP_DILATIONS = several((6, 12, 18), 1, 512, (1, 16))
+    # a method that learns nothing (guided_density | insid3 | frost without FLIP), under its own settings, whose logits
+    # the head adds to and sees in place of the prior mask; empty: none (published)
+    node.SCCAN.EVIDENCE = ""
+    node.SCCAN.CUT = number(0.0, -100, 100)  # margin of the logits above which a pixel is foreground in testing
     node.SCCAN.LOSS_IGNORES = False  # leave ignored pixels out of the dice (published: they count as negatives)
     node.PIXEL_CLASSIFIER = Node()
     node.PIXEL_CLASSIFIER.STAGE = "layer4"
@@ -232,6 +236,7 @@ def _train() -> CfgNode:
     node.OBJECT_CROPS = share(0.9)  # crops: share of crops placed near an object
     # frozen backbone: train on features of so many fixed views of every picture; 0: on pictures
     node.CACHE_VIEWS = whole(0, 0, 10**5)
+    node.FLIP_MAPS = share(0.0)  # with CACHE_VIEWS: probability that a view's maps and label are flipped left to right
     node.BALANCED = False  # draw the class first, all alike, then the query
     node.ANY_AMOUNT = True  # the query's class may be one it holds a single pixel of (published)
     node.PATIENCE = number(75.0, 0, 1e9)  # stop after this many epochs without a better score

@@ -18,7 +18,7 @@ from sccan.engine.feature_files import FeatureFiles
 from sccan.errors import InputError
 from sccan.segmentation.data.sampling.pictures import SegmentationSource
 
-KEPT_BY = ("MERGE_STAGES", "PRIOR_STAGE", "SCENE_STAGE", "STAGES", "FLIP")
+KEPT_BY = ("EVIDENCE", "MERGE_STAGES", "PRIOR_STAGE", "SCENE_STAGE", "STAGES", "FLIP")
 """Settings of methods that decide which maps of a picture they keep."""
 
 
@@ -60,4 +60,5 @@ def feature_files(cfg: CfgNode, method: nn.Module, source: Any) -> FeatureFiles 
 def kept_maps(cfg: CfgNode) -> str:
     """The settings of a method that decide which maps of a picture it keeps, and their values."""
     own = cfg.METHOD.get(cfg.METHOD.NAME.upper(), {})
-    return " ".join(f"{name} {own[name]}" for name in KEPT_BY if name in own)
+    told = cfg.METHOD.get(own.get("EVIDENCE", "").upper(), {})
+    return " ".join(f"{name} {node[name]}" for node in (own, told) for name in KEPT_BY if name in node)

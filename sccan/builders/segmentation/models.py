@@ -30,6 +30,7 @@ from sccan.segmentation.methods.insid3 import INSID3
 from sccan.segmentation.methods.pixel_classifier import PixelClassifier
 from sccan.segmentation.methods.pspnet import PSPNet
 from sccan.segmentation.methods.sccan import SCCAN
+from sccan.segmentation.methods.training_free import TrainingFreeMethod
 from sccan.segmentation.parts.heads import PyramidHead
 
 NormLayer = Callable[[int], nn.Module]
@@ -81,7 +82,21 @@ def _sccan(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretra
         aspp_dilations=node.ASPP_DILATIONS,
         ignore_label=255 if node.LOSS_IGNORES else None,
         neck=plug_in(cfg, "NECK", TASKLESS_NECKS, node.CHANNELS),
+        evidence=_evidence(cfg, backbone, node.EVIDENCE),
+        cut=node.CUT,
     )
+
+
+def _evidence(cfg: CfgNode, backbone: Backbone, name: str) -> TrainingFreeMethod | None:
+    """The method without training whose logits a head adds to, under its own settings; None where none is named."""
+    if not name:
+        return None
+    if name not in TRAINING_FREE:
+        hint = nearest(name, TRAINING_FREE)
+        raise InputError(f"METHOD.SCCAN.EVIDENCE is {name!r}, expected one of {', '.join(TRAINING_FREE)}{hint}")
+    method = METHODS[name](cfg, backbone, (), False)
+    assert isinstance(method, TrainingFreeMethod)
+    return method
 
 
 def _bam(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
@@ -120,7 +135,7 @@ def _bam(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrain
 
 def _insid3(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
     node = cfg.METHOD.INSID3
-    stages = _training_free(cfg, backbone, pretrained)
+    stages = _training_free(cfg, "insid3", backbone, pretrained)
     return INSID3(
         backbone,
         stages=stages,
@@ -134,7 +149,7 @@ def _insid3(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretr
 
 def _frost(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
     node = cfg.METHOD.FROST
-    stages = _training_free(cfg, backbone, pretrained)
+    stages = _training_free(cfg, "frost", backbone, pretrained)
     return FROST(
         backbone,
         stages=stages,
@@ -151,7 +166,7 @@ def _frost(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretra
 
 def _guided_density(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int], pretrained: bool) -> Method:
     node = cfg.METHOD.GUIDED_DENSITY
-    stages = _training_free(cfg, backbone, pretrained)
+    stages = _training_free(cfg, "guided_density", backbone, pretrained)
     return GuidedDensity(
         backbone,
         stages=stages,
@@ -164,20 +179,20 @@ def _guided_density(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int
     )
 
 
-def _training_free(cfg: CfgNode, backbone: Backbone, pretrained: bool) -> tuple[str, ...]:
+def _training_free(cfg: CfgNode, name: str, backbone: Backbone, pretrained: bool) -> tuple[str, ...]:
     """The stages of a method that learns nothing, its backbone's weights loaded where wanted."""
-    name = cfg.METHOD.NAME.upper()
-    refuse_plug_ins(cfg, PLUG_INS, "takes no plug-ins")
-    stages = _stages(cfg, backbone)
-    _require_stages(backbone, stages, f"METHOD.{name}.STAGES")
+    if name == cfg.METHOD.NAME:
+        refuse_plug_ins(cfg, PLUG_INS, "takes no plug-ins")
+    stages = _stages(cfg, name, backbone)
+    _require_stages(backbone, stages, f"METHOD.{name.upper()}.STAGES")
     if pretrained:
         _load_own_backbone(cfg, backbone)
     return stages
 
 
-def _stages(cfg: CfgNode, backbone: Backbone) -> tuple[str, ...]:
-    """Whose maps are the cells; the last stage where the settings name none."""
-    return tuple(cfg.METHOD[cfg.METHOD.NAME.upper()].STAGES) or (list(backbone.stages)[-1],)
+def _stages(cfg: CfgNode, name: str, backbone: Backbone) -> tuple[str, ...]:
+    """Whose maps are the cells of a method that learns nothing; the last stage where the settings name none."""
+    return tuple(cfg.METHOD[name.upper()].STAGES) or (list(backbone.stages)[-1],)
 
 
 def _pixel_classifier(cfg: CfgNode, backbone: Backbone, n_classes: int) -> PixelClassifier:
@@ -275,7 +290,7 @@ def stages_used(cfg: CfgNode, backbone: Backbone) -> tuple[str, tuple[str, ...]]
     """The stage of the prior mask, and all stages that a few-shot method compares pictures by."""
     node = cfg.METHOD[cfg.METHOD.NAME.upper()]
     if cfg.METHOD.NAME in TRAINING_FREE:
-        stages = _stages(cfg, backbone)
+        stages = _stages(cfg, cfg.METHOD.NAME, backbone)
         return stages[-1], stages
     return node.PRIOR_STAGE, tuple(dict.fromkeys((*node.MERGE_STAGES, node.PRIOR_STAGE)))
 

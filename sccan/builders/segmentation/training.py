@@ -231,6 +231,7 @@ def _view_episodes(
         rank=runtime.rank,
         world_size=runtime.world_size,
         base_classes=_labelled_classes(cfg, data),
+        flip=cfg.TRAIN.FLIP_MAPS,
     )
 
 

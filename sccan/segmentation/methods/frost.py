@@ -128,21 +128,18 @@ class FROST(TrainingFreeMethod):
         self.flip, self.bandwidths, self.odds_weight = flip, tuple(bandwidths), odds_weight
         self.whiten, self.gate, self.radius, self.steps = whiten, gate, radius, steps
 
-    def encode(self, images: Tensor) -> Features:
-        features = super().encode(images)
+    def beside(self, features: Features, images: Tensor) -> dict[str, Tensor]:
         colours = (denormalize(images) / 255).clamp(0, 1)
-        return Features(
-            {**features.maps, COLOURS: mean_colours(colours, self.cells.grid(features))}, features.image_size
-        )
+        return {COLOURS: mean_colours(colours, self.cells.grid(features))}
 
     def encode_support(self, images: Tensor) -> Features:
         """Also the maps of the flipped pictures, which `condition` takes for further views."""
         features = self.encode(images)
         if not self.flip:
             return features
-        flipped = super().encode(images.flip(-1))
+        flipped = self.encode(images.flip(-1))
         return Features(
-            {**features.maps, **{FLIPPED + name: maps for name, maps in flipped.maps.items()}}, features.image_size
+            {**features.maps, **{FLIPPED + name: flipped.maps[name] for name in self.cells.stages}}, features.image_size
         )
 
     @property

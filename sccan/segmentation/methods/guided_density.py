@@ -119,10 +119,8 @@ class GuidedDensity(TrainingFreeMethod):
     def learns_from_absence(self) -> bool:
         return True
 
-    def encode(self, images: Tensor) -> Features:
-        features = super().encode(images)
-        picture = denormalize(F.avg_pool2d(images, LARGE, ceil_mode=True)).div_(255).clamp_(0, 1)
-        return Features({**features.maps, PICTURE: picture}, features.image_size)
+    def beside(self, features: Features, images: Tensor) -> dict[str, Tensor]:
+        return {PICTURE: denormalize(F.avg_pool2d(images, LARGE, ceil_mode=True)).div_(255).clamp_(0, 1)}
 
     def condition(self, support: Features, labels: Tensor) -> tuple[GuidedDensityEpisode, ...]:
         """One entry per episode."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ from sccan.attention.cross_transformer import BlockSupport, CrossTransformer
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
+from sccan.errors import InputError
 from sccan.method import Method
 from sccan.pointwise import PointwiseConv2d
+from sccan.segmentation.methods.training_free import TrainingFreeMethod
 from sccan.segmentation.parts.heads import DENSE_HEAD_NAMES, DenseHead
 from sccan.segmentation.parts.losses import dice_loss
 from sccan.segmentation.parts.prior import PriorSupport, prior_support, softmax_prior
@@ -53,19 +56,22 @@ class SCCANState:
         prototype: foreground prototype, mean over shots, [B, C].
         prior: support side of the prior mask.
         blocks: support side of every transformer block.
+        told: what the method keeps that evidence comes from, where there is one.
     """
 
     prototype: Tensor
     prior: PriorSupport
     blocks: tuple[BlockSupport, ...]
+    told: Any = None
 
 
 class SCCAN(Method):
     """Frozen backbone, prior mask, self-calibrated cross transformer, ASPP head.
 
     The defaults are the published model. Departures that are possible and were not published: a working grid, window
-    and depth of any size, pictures that are not square, and backbones whose merged stages differ in size (they are
-    brought to the size of the first).
+    and depth of any size, pictures that are not square, backbones whose merged stages differ in size (they are
+    brought to the size of the first), and evidence: a method that learns nothing says what it finds, the head sees that
+    in place of the prior mask, and adds to its logits. Untrained, such a model is that method.
     """
 
     def __init__(
@@ -85,6 +91,8 @@ class SCCAN(Method):
         aspp_dilations: Sequence[int] = (6, 12, 18),
         ignore_label: int | None = None,
         neck: nn.Module | None = None,
+        evidence: TrainingFreeMethod | None = None,
+        cut: float = 0.0,
     ) -> None:
         """
         Args:
@@ -102,11 +110,17 @@ class SCCAN(Method):
             aspp_dilations: dilations of the ASPP's 3x3 branches, in cells.
             ignore_label: label left out of the loss; None counts ignored pixels as negatives, as published.
             neck: filter of the maps on the grid, support and queries alike, [n, C, h, w] to the same; not published.
+            evidence: a method on the same backbone whose logits are added to; not published.
+            cut: margin of the logits above which a pixel is foreground when the model is asked; it learns without.
+                Published: 0. Below 0 more is found, which pays where IoU is low: dice learns to answer when it is sure.
 
-        Raises InputError: the backbone has no such stage, or `channels` is no multiple of `heads`.
+        Raises InputError: the backbone has no such stage, `channels` is no multiple of `heads`, or evidence wants
+            examples that are encoded otherwise than queries.
         """
         super().__init__()
         self.merge_stages, self.prior_stage = tuple(merge_stages), prior_stage
+        self.cut = cut
+        self._evidence = (evidence,)  # out of the sight of torch: it has no weights but those of the backbone
         stages = {name: backbone.stage(name) for name in self._kept}
         self.backbone = backbone.freeze()
         self.grid, self.ignore_label = (grid[0], grid[1]), ignore_label
@@ -118,21 +132,52 @@ class SCCAN(Method):
         self.transformer = CrossTransformer(channels, depth=depth, heads=heads, window=window, mlp_ratio=mlp_ratio)
         self.head = DenseHead(channels, dilations=aspp_dilations, dropout=head_dropout)
         self.neck = neck or nn.Identity()
+        if evidence is not None:
+            if evidence.supports_differ:
+                raise InputError(f"evidence of {type(evidence).__name__} looks at examples twice; switch its FLIP off")
+            self.head.start_at_zero()
+
+    @property
+    def evidence(self) -> TrainingFreeMethod | None:
+        """The method whose logits are added to."""
+        return self._evidence[0]
 
     def encode(self, images: Tensor) -> Features:
         with torch.no_grad():
             maps = self.backbone(images)
-        return Features({name: maps[name] for name in self._kept}, (images.shape[-2], images.shape[-1]))
+        features = Features({name: maps[name] for name in self._kept}, (images.shape[-2], images.shape[-1]))
+        if self.evidence is None:
+            return features
+        beside = self.evidence.beside(features, images)
+        return Features({**features.maps, **beside}, features.image_size)
 
     def condition(self, support: Features, labels: Tensor) -> SCCANState:
         masks = self.support_masks(labels)
         support_map, mask, prototype = self.support_map(support, masks)
         # In float32 before it is enlarged: the prior stretches whatever was rounded.
         prior = prior_support(resize(support.maps[self.prior_stage].float(), self.grid), masks)
-        return SCCANState(prototype, prior, self.transformer.condition(support_map, mask))
+        told = None if self.evidence is None else self.evidence.condition(support, labels)
+        return SCCANState(prototype, prior, self.transformer.condition(support_map, mask), told)
 
     def predict(self, query: Features, state: SCCANState) -> Tensor:
-        query_map = self.query_map(query, state, self.prior(query, state))
+        logits = self._logits(query, state)
+        return logits - logits.new_tensor([0.0, self.cut]).view(2, 1, 1) if self.cut else logits
+
+    def training_outputs(self, query: Features, state: SCCANState, episode: Episode) -> Tensor:
+        """The logits before they are cut."""
+        return self._logits(query, state)
+
+    def _logits(self, query: Features, state: SCCANState) -> Tensor:
+        """What the head finds, added to what evidence says, [B, Q, 2, H, W]."""
+        if self.evidence is None:
+            return self._found(query, state, self.prior(query, state))
+        told = self.evidence.predict(query, state.told).diff(dim=2)  # margins, [B, Q, 1, H, W]
+        seen = resize(told.flatten(0, 1).sigmoid(), self.grid).unflatten(0, told.shape[:2])
+        return self._found(query, state, seen) + torch.cat([-told / 2, told / 2], dim=2)
+
+    def _found(self, query: Features, state: SCCANState, prior: Tensor) -> Tensor:
+        """The head's logits [B, Q, 2, H, W], given a prior [B, Q, 1, h, w]."""
+        query_map = self.query_map(query, state, prior)
         maps = self.transformer(query_map, state.blocks).flatten(0, 1).relu()  # [B*Q, C, h, w]
         logits = resize(self.head(maps), query.image_size)
         return logits.unflatten(0, query_map.shape[:2])
@@ -182,7 +227,8 @@ class SCCAN(Method):
     @property
     def _kept(self) -> list[str]:
         """Stages that are used, each once."""
-        return list(dict.fromkeys((*self.merge_stages, self.prior_stage)))
+        told = () if self.evidence is None else self.evidence.cells.stages
+        return list(dict.fromkeys((*self.merge_stages, self.prior_stage, *told)))
 
     def _on_grid(self, features: Features, down: nn.Module) -> Tensor:
         """Merged stages, reduced to C channels and brought to the grid, leading dimensions kept."""

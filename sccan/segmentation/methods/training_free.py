@@ -41,7 +41,17 @@ class TrainingFreeMethod(Method):
     def encode(self, images: Tensor) -> Features:
         with torch.no_grad():
             maps = self.backbone(images)
-        return Features({name: maps[name] for name in self.cells.stages}, (images.shape[-2], images.shape[-1]))
+        features = Features({name: maps[name] for name in self.cells.stages}, (images.shape[-2], images.shape[-1]))
+        return Features({**features.maps, **self.beside(features, images)}, features.image_size)
+
+    def beside(self, features: Features, images: Tensor) -> dict[str, Tensor]:
+        """Further maps that the method wants of pictures whose cells are known; here none.
+
+        Args:
+            features: with the maps of the method's stages, [N, C, h, w].
+            images: normalised RGB, [N, 3, H, W].
+        """
+        return {}
 
     def check_size(self, query: Features, support_size: tuple[int, int]) -> None:
         """Raises ValueError: queries have another size than the supports, and so other positions."""

@@ -51,6 +51,14 @@ class DenseHead(nn.Module):
         x = F.relu(self.reduce(self.aspp(maps)))
         return self.classify(x + self.refine(x))
 
+    def start_at_zero(self) -> None:
+        """The last convolution begins at zero: so does every logit, for heads that correct what another method says."""
+        last = self.classify[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
 
 class ASPP(nn.Module):
     """Global average, 1x1 and dilated 3x3 convolutions side by side, each with a ReLU and without a norm."""

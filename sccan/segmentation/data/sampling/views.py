@@ -89,7 +89,8 @@ class EncodedViews:
 class ViewEpisodes:
     """Training batches put together from encoded views, by (epoch, batch).
 
-    Every picture of an episode appears as one of its views, drawn from (seed, epoch, number).
+    Every picture of an episode appears as one of its views, as it is or flipped left to right, drawn from (seed, epoch,
+    number).
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class ViewEpisodes:
         rank: int = 0,
         world_size: int = 1,
         base_classes: Sequence[int] = (),
+        flip: float = 0.0,
     ) -> None:
         """
         Args:
@@ -113,7 +115,9 @@ class ViewEpisodes:
             seed: of the choice of views.
             rank, world_size: of this process, and their number; batches are dealt as `engine.batches.Batches` does.
             base_classes: where given, episodes carry the queries' labels of all these classes.
+            flip: probability that a picture's maps are flipped: nearly the maps of the flipped picture.
         """
+        self.flip = flip
         self.views, self.plan, self.n_views, self.batch_size, self.seed = views, plan, n_views, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.base_table = torch.from_numpy(base_label_table(base_classes)) if base_classes else None
@@ -130,7 +134,8 @@ class ViewEpisodes:
 
     def _batch(self, epoch: int, specs: Sequence[EpisodeSpec]) -> Episode:
         places = torch.tensor([self._places(epoch, spec) for spec in specs])  # [B, 1 + K]
-        labels = self.views.labels[places].numpy()
+        flips = torch.from_numpy(np.stack([self._flips(epoch, spec) for spec in specs]))  # [B, 1 + K]
+        labels = _flipped(self.views.labels[places], flips).numpy()
         masks = np.stack([class_mask(label, spec.classes[0]) for label, spec in zip(labels, specs, strict=True)])
         return Episode(
             support_images=None,
@@ -139,9 +144,9 @@ class ViewEpisodes:
             query_labels=torch.from_numpy(masks[:, :1]),
             classes=torch.tensor([spec.classes for spec in specs]),
             numbers=torch.tensor([spec.number for spec in specs]),
-            support_features=self._features(places[:, 1:]),
-            query_features=self._features(places[:, :1]),
-            query_base_labels=self._base_labels(places[:, :1]),
+            support_features=self._features(places[:, 1:], flips[:, 1:]),
+            query_features=self._features(places[:, :1], flips[:, :1]),
+            query_base_labels=self._base_labels(torch.from_numpy(labels[:, :1])),
         )
 
     def _places(self, epoch: int, spec: EpisodeSpec) -> list[int]:
@@ -150,9 +155,24 @@ class ViewEpisodes:
         chosen = numpy_generator(self.seed, epoch, 2, spec.number).integers(self.n_views, size=len(pictures))
         return [self.views.places[n * self.n_views + int(view)] for n, view in zip(pictures, chosen, strict=True)]
 
-    def _features(self, places: Tensor) -> Features:
-        maps = {name: value[places.to(value.device)] for name, value in self.views.maps.items()}
+    def _flips(self, epoch: int, spec: EpisodeSpec) -> np.ndarray:
+        """Which of the query's and the supports' views are flipped, bool [1 + K]."""
+        count = len(spec.pictures)
+        return numpy_generator(self.seed, epoch, 3, spec.number).random(count) < self.flip
+
+    def _features(self, places: Tensor, flips: Tensor) -> Features:
+        maps = {
+            name: _flipped(value[places.to(value.device)], flips.to(value.device))
+            for name, value in self.views.maps.items()
+        }
         return Features(maps, self.views.image_size)
 
-    def _base_labels(self, places: Tensor) -> Tensor | None:
-        return None if self.base_table is None else self.base_table[self.views.labels[places].long()]
+    def _base_labels(self, labels: Tensor) -> Tensor | None:
+        return None if self.base_table is None else self.base_table[labels.long()]
+
+
+def _flipped(values: Tensor, flips: Tensor) -> Tensor:
+    """Maps or labels [B, n, ..., W], mirrored where flips [B, n] say so."""
+    if not flips.any():
+        return values
+    return torch.where(flips.view(*flips.shape, *[1] * (values.ndim - 2)), values.flip(-1), values)

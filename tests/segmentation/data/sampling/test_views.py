@@ -111,3 +111,24 @@ def test_batches_carry_base_labels_where_classes_are_given(
     assert batch.query_base_labels is not None
     for labels, mask, number in zip(batch.query_base_labels, batch.query_labels, batch.classes[:, 0], strict=True):
         assert torch.equal(labels == base.index(int(number)) + 1, mask == 1)
+
+
+def test_some_views_are_flipped_with_their_labels(method: SCCAN, loader: ViewLoader, plan: TrainingPlan) -> None:
+    views = encoded(method, loader, plan)
+    options = {"n_views": N_VIEWS, "batch_size": 4, "seed": 9, "base_classes": (1, 2, 3, 4)}
+    plain, mirrored, mixed = (next(ViewEpisodes(views, plan, **options, flip=flip)(0, 0)) for flip in (0.0, 1.0, 0.5))
+    turned = 0
+    for side in ("query", "support"):
+        known = [getattr(batch, f"{side}_features").maps["layer3"].flatten(0, 1) for batch in (plain, mirrored, mixed)]
+        masks = [getattr(batch, f"{side}_labels").flatten(0, 1) for batch in (plain, mirrored, mixed)]
+        assert torch.equal(known[1], known[0].flip(-1))
+        assert torch.equal(masks[1], masks[0].flip(-1))
+        for own, other, mask, other_mask in zip(known[2], known[0], masks[2], masks[0], strict=True):
+            flipped = torch.equal(own, other.flip(-1))
+            assert flipped or torch.equal(own, other)
+            assert torch.equal(mask, other_mask.flip(-1) if flipped else other_mask)
+            turned += flipped
+    assert 0 < turned < 12
+    assert plain.query_base_labels is not None
+    assert mirrored.query_base_labels is not None
+    assert torch.equal(mirrored.query_base_labels, plain.query_base_labels.flip(-1))
