@@ -21,7 +21,14 @@ from sccan.files.structured import shown
 from sccan.files.tally import Note
 from sccan.segmentation.data.annotations.instances import Picture, annotations_of, as_number, is_crowd
 from sccan.segmentation.data.annotations.run_lengths import region_of_code
-from sccan.segmentation.data.annotations.shapes import clipped, coco_area, flat_corners, lies_over
+from sccan.segmentation.data.annotations.shapes import (
+    SHARES,
+    clipped,
+    coco_area,
+    flat_corners,
+    lies_over,
+    seems_shares,
+)
 from sccan.segmentation.data.labels.raw_png import write_label
 
 Annotation = Mapping[str, Any]
@@ -195,6 +202,8 @@ def _region(annotation: Annotation, segmentation: Any, size: tuple[int, int], no
         region = region_of(segmentation, size)
         if isinstance(segmentation, list) and any(lies_over(ring, size) for ring in corners_of(segmentation)):
             notes.append(("clipped at the edge of their picture", _called(annotation)))
+        if isinstance(segmentation, list) and any(map(seems_shares, corners_of(segmentation))):
+            notes.append((SHARES, _called(annotation)))
     except ValueError as error:
         raise ValueError(f"{_called(annotation)}: {error}") from error
     if not region.any():

@@ -150,30 +150,47 @@ def _drawn(place: Place, tasks: list[dict[str, Any]], source: Path, told: Tally)
         if image is None:
             told.add("left out, as the picture that is described is not there", _stated(task))
             continue
-        shapes = []
+        shapes: list[Shape] = []
+        sizes: set[tuple[int, int]] = set()
         for result in results:
             try:
                 shape = _shape(result)
-            except (ValueError, TypeError, KeyError) as error:
+                if isinstance(shape, Shape):
+                    sizes.add((round(float(result["original_height"])), round(float(result["original_width"]))))
+            except (ValueError, TypeError, KeyError, OverflowError) as error:
                 raise InputError(f"{source}: a region of task {shown(task['id'])} cannot be drawn: {error}") from error
             if isinstance(shape, Shape):
                 shapes.append(shape)
             else:
                 told.add(shape, f"task {shown(task['id'])}")
+        if len(sizes) > 1:
+            named = " and ".join(f"{height}x{width}" for height, width in sorted(sizes))
+            raise InputError(
+                f"{source}: regions of task {shown(task['id'])} are for pictures of {named}; export it again"
+            )
         if shapes:
-            found[image] = ShapesDraw(source, image.name, tuple(shapes))
+            found[image] = ShapesDraw(source, image.name, tuple(shapes), sizes.pop())
     return found
 
 
 def _shape(result: Any) -> Shape | str:
     """A shape, or why it is left out. Raises ValueError and its like: it cannot be drawn."""
+    if not isinstance(result, dict):
+        raise ValueError(f"it is {shown(result)}; expected an object")
     kind, value = result.get("type"), result.get("value")
-    name = next(iter(value.get(str(kind)) or ()), "") if isinstance(value, dict) else ""
+    if not isinstance(value, dict):
+        return f"left out, as {plain(str(kind))} has no area or no label"
+    labels = value.get(str(kind))
+    if labels and not (isinstance(labels, list) and all(isinstance(one, str) for one in labels)):
+        raise ValueError(f"its labels are {shown(labels)}; expected a list of texts")
+    name = labels[0] if labels else ""
     if kind == "brushlabels":
         return "left out, as brush strokes are read from PNG alone; export brush labels to PNG"
     if kind not in ("polygonlabels", "rectanglelabels", "ellipselabels") or not name:
         return f"left out, as {plain(str(kind))} has no area or no label"
     size = np.array([float(result["original_width"]), float(result["original_height"])]) / 100
+    if not (np.isfinite(size) & (size > 0)).all():
+        raise ValueError(f"its picture is {shown(result['original_height'])}x{shown(result['original_width'])}")
     if kind == "polygonlabels":
         return Shape(name, "area", (corners(corners(value["points"], least=3) * size),))
     if kind == "ellipselabels":

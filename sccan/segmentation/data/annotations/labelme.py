@@ -195,8 +195,12 @@ def _shape(one: _Shape) -> Shape | str:
     if kind is None or not least <= len(points) <= most:
         return f"left out, as a {plain(one.shape_type or 'polygon')} of {len(points)} points has no area"
     if kind == "mask":
-        corner = (round(points[0][0]), round(points[0][1]))
-        return Shape(one.label, "mask", mask=_mask(one.mask), corner=corner)
+        (left, top), (right, bottom) = np.rint(points.min(0)).astype(int), np.rint(points.max(0)).astype(int)
+        mask = _mask(one.mask)
+        height, width = bottom - top + 1, right - left + 1
+        if len(points) > 1 and max(abs(mask.shape[0] - height), abs(mask.shape[1] - width)) > 1:  # some count otherwise
+            raise ValueError(f"its mask is {mask.shape[0]}x{mask.shape[1]}, but its box {height}x{width}")
+        return Shape(one.label, "mask", mask=mask, corner=(int(left), int(top)))
     return Shape(one.label, kind, (points,))
 
 

@@ -26,6 +26,7 @@ FARTHEST = 1e9
 """Pixels from the picture that a corner may lie away; clipped all the same."""
 OUTSIDE = 1.0
 """Pixels over the edge from which on clipping is said."""
+SHARES = "all numbers from 0 to 1, taken for pixels; if they are shares of the picture, export it in pixels"
 IGNORE_NAMES = ("__ignore__", "ignore")
 ELLIPSE_CORNERS = 72
 
@@ -79,8 +80,13 @@ def draw_shapes(
             notes.append(("left out, as classes.txt does not name their class", shape.name))
             continue
         label[region] = number
+        file = source.rpartition("/")[2]
+        if not region.any():
+            notes.append(("without a pixel", file))
+        if shape.kind in ("outline", "area", "box") and any(map(seems_shares, shape.rings)):
+            notes.append((SHARES, file))
         if reaches_over(shape, size):
-            notes.append(("clipped at the edge of the picture", source.rpartition("/")[2]))
+            notes.append(("clipped at the edge of the picture", file))
     return label, notes
 
 
@@ -208,6 +214,11 @@ def lies_over(polygon: np.ndarray, size: tuple[int, int]) -> bool:
     """Whether corners lie more than a little over the edge of a picture."""
     low, high = polygon.min(0, initial=0), polygon.max(0, initial=0)
     return bool((low < -OUTSIDE).any() or high[0] > size[1] + OUTSIDE or high[1] > size[0] + OUTSIDE)
+
+
+def seems_shares(polygon: np.ndarray) -> bool:
+    """Whether a polygon lies within the first pixel of its picture, as one does whose numbers are shares of it."""
+    return len(polygon) > 1 and bool(polygon.min() >= 0 and 0 < polygon.max() <= 1)
 
 
 def _outline(rings: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
 from sccan.segmentation.data.annotations.examples import read_examples
+from sccan.segmentation.data.annotations.shapes import SHARES
 from sccan.segmentation.data.folder import open_folder
 from tests.predict.made_up import save
 
@@ -443,3 +444,42 @@ def test_a_via_region_with_several_names_is_refused_and_one_without_is_called_af
         read_examples(root)
     file.write_text(text.replace('{"class": "cat", "note": ""}', "{}").replace('{"class": "dog", "note": ""}', "{}"))
     assert read_examples(root).names == ("mugs",)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"value": {"rectanglelabels": "cat"}}, "its labels are 'cat'; expected a list of texts"),
+        ({"value": {"rectanglelabels": [{"a": 1}]}}, "expected a list of texts"),
+        ({"original_width": 2 * WIDTH}, f"are for pictures of {HEIGHT}x{WIDTH} and {HEIGHT}x{2 * WIDTH}; export"),
+        ({"original_height": "1e999"}, "cannot be drawn"),
+    ],
+)
+def test_unfit_regions_of_tasks_are_one_clear_line(tmp_path: Path, change: dict[str, Any], line: str) -> None:
+    label_studio_tasks(tmp_path)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    result = tasks[0]["annotations"][0]["result"][0]
+    tasks[0]["annotations"][0]["result"][0] = result | change | {"value": result["value"] | change.get("value", {})}
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    with pytest.raises(InputError) as caught:
+        read_examples(tmp_path)
+    assert line in str(caught.value)
+    tasks[0]["annotations"][0]["result"] = [result | {"original_width": 2 * WIDTH}]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    with pytest.raises(
+        InputError, match=f"says that a.jpg is {HEIGHT}x{2 * WIDTH} .height x width., but the picture is"
+    ):
+        read_examples(tmp_path)
+    tasks[0]["annotations"][0]["result"] = ["x"]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    with pytest.raises(InputError, match="cannot be drawn: it is 'x'; expected an object"):
+        read_examples(tmp_path)
+
+
+def test_shares_that_stand_for_pixels_are_told(tmp_path: Path) -> None:
+    cvat_polygons(tmp_path)
+    text = (tmp_path / "annotations.xml").read_text()
+    start = text.index('points="') + len('points="')
+    shares = "0.1,0.1;0.9,0.1;0.9,0.9"
+    (tmp_path / "annotations.xml").write_text(text[:start] + shares + text[text.index('"', start) :])
+    assert SHARES in dict(read_examples(tmp_path).told)

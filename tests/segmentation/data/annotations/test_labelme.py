@@ -137,6 +137,8 @@ def test_a_mask_over_the_edge_and_a_broken_file_are_refused(tmp_path: Path) -> N
     small = base64.b64encode(cv2.imencode(".png", np.full((5, 5), 255, np.uint8))[1].tobytes()).decode()
     with pytest.raises(InputError, match="its mask reaches over the edge of the picture"):
         labelled(tmp_path, [shape("cat", [[17, 2], [21, 6]], "mask", mask=small)])
+    with pytest.raises(InputError, match="its mask is 5x5, but its box 5x9"):
+        labelled(tmp_path, [shape("cat", [[7, 2], [15, 6]], "mask", mask=small)])
     (tmp_path / "a.json").write_text('{"shapes": [')
     with pytest.raises(InputError, match=r"a\.json: no JSON at column 13"):
         names_in(tmp_path / "a.json")
