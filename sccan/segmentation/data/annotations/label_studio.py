@@ -142,9 +142,12 @@ def _drawn(place: Place, tasks: list[dict[str, Any]], source: Path, told: Tally)
     found: dict[Path, ShapesDraw] = {}
     for task in tasks:
         annotations = task.get("annotations") or task.get("completions")
-        last = annotations[-1] if isinstance(annotations, list) and annotations else {}
-        results = last.get("result") if isinstance(last, dict) else None
+        made = [one for one in annotations if isinstance(one, dict)] if isinstance(annotations, list) else []
+        kept = [one for one in made if one.get("was_cancelled") is not True]
+        results = kept[-1].get("result") if kept else None
         image = place.pictures.find(_stated(task))
+        if made and not kept:
+            told.add("passed over, as its annotation was cancelled", _stated(task))
         if not isinstance(results, list) or not results:
             continue
         if image is None:
@@ -158,7 +161,8 @@ def _drawn(place: Place, tasks: list[dict[str, Any]], source: Path, told: Tally)
                 if isinstance(shape, Shape):
                     sizes.add((round(float(result["original_height"])), round(float(result["original_width"]))))
             except (ValueError, TypeError, KeyError, OverflowError) as error:
-                raise InputError(f"{source}: a region of task {shown(task['id'])} cannot be drawn: {error}") from error
+                reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else error
+                raise InputError(f"{source}: a region of task {shown(task['id'])} cannot be drawn: {reason}") from error
             if isinstance(shape, Shape):
                 shapes.append(shape)
             else:

@@ -476,6 +476,17 @@ def test_unfit_regions_of_tasks_are_one_clear_line(tmp_path: Path, change: dict[
         read_examples(tmp_path)
 
 
+def test_cancelled_annotations_are_passed_over(tmp_path: Path) -> None:
+    label_studio_tasks(tmp_path)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    tasks[0]["annotations"].append({"result": [], "was_cancelled": True})  # a second person skipped it
+    tasks[1]["annotations"][0]["was_cancelled"] = True
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    found = read_examples(tmp_path)
+    assert [one.image.name for one in found.annotated] == ["a.jpg"]
+    assert ("passed over, as its annotation was cancelled", "s3://bucket/b.jpg") in list(found.told)
+
+
 def test_shares_that_stand_for_pixels_are_told(tmp_path: Path) -> None:
     cvat_polygons(tmp_path)
     text = (tmp_path / "annotations.xml").read_text()
