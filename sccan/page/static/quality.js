@@ -74,7 +74,7 @@ export class Quality {
   checks({ checks }) {
     const weak = checks.filter((check) => check.weak);
     if (!checks.length) return section("Examples", note("After a search every example is looked for with the help of the others."));
-    if (!weak.length) return section("Examples", note(`All ${checks.length} are found again (worst: ${percent(checks[0].iou)} IoU).`));
+    if (!weak.length) return section("Examples", note(`${checks.length === 1 ? "It is" : `All ${checks.length} are`} found again (worst: ${percent(checks[0].iou)} IoU).`));
     const cards = weak.slice(0, SHOWN).map((check) => {
       const place = checks.indexOf(check);
       const image = make("img", { src: `/api/quality/${place}?${model.progress.round}`, alt: `${check.name}: what was found and what was marked` });
