@@ -21,6 +21,7 @@ from sccan.errors import InputError, nearest
 from sccan.files.alone import alone_in
 from sccan.files.made import Made
 from sccan.files.photos import Photo, find_photos
+from sccan.files.plain import plain
 from sccan.files.reading import list_text
 from sccan.files.safe_names import safe_names
 from sccan.files.tally import Tally
@@ -56,7 +57,7 @@ def _classify(args: argparse.Namespace, runtime: Runtime) -> int:
     supports = Supports.from_folder(args.support)
     passed, told = Tally(), Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
-    truth = _truth(photos, supports.class_names, args.labels)
+    truth = _truth(photos, supports.class_names, args.labels, shown=runtime.is_main)
     kept = Embedding.load(args.features).of([photo.name for photo in photos]) if args.features else None
     tell = functools.partial(say, shown=runtime.is_main)
     tell(f"model: {classifier.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
@@ -137,8 +138,14 @@ def _sort(made: Made, entries: list[Entry], photos: Mapping[str, Photo], class_n
             shutil.copyfile(str(photos[one.picture].path), copy)
 
 
-def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None) -> Mapping[str, str]:
-    """The class of every picture whose class is known: from a table, or its sub-folder."""
+def _truth(
+    photos: list[Photo], class_names: tuple[str, ...], table: Path | None, *, shown: bool = True
+) -> Mapping[str, str]:
+    """The class of every picture whose class is known: from a table, or its sub-folder.
+
+    Args:
+        shown: say which rows of the table are passed over.
+    """
     if table is None:
         folders = {photo.name: Path(photo.name).parts[0] for photo in photos}
         return {name: folder for name, folder in folders.items() if folder in class_names}
@@ -151,7 +158,17 @@ def _truth(photos: list[Photo], class_names: tuple[str, ...], table: Path | None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"labels {table} cannot be read: {error}; expected lines 'picture,class'") from error
     names = {photo.name for photo in photos}
-    found = {row[0]: row[1] for row in rows if len(row) > 1 and row[0] in names}
+    found: dict[str, str] = {}
+    for row in rows:
+        if len(row) > 1 and row[0] in names and found.setdefault(row[0], row[1]) != row[1]:
+            raise InputError(
+                f"labels {table} give {plain(row[0])} two classes, {plain(found[row[0]])} and {plain(row[1])}; every "
+                "picture has one"
+            )
+    others = Tally(
+        ("rows of the labels that name no picture, passed over", row[0]) for row in rows if row[0] not in names
+    )
+    say(*others.lines(), shown=shown)
     if not found:
         raise InputError(f"labels {table} name none of the {len(photos)} pictures; expected lines 'picture,class'")
     unknown = next((label for label in found.values() if label not in class_names), None)

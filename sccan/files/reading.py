@@ -37,6 +37,17 @@ def regular_file(path: str | Path, what: str) -> int:
     return found.st_size
 
 
+def is_there(path: Path, what: str) -> bool:
+    """Whether a file that may be missing is there.
+
+    Raises InputError: something else bears its name: a folder, a pipe, a link that leads nowhere.
+    """
+    if not os.path.lexists(path):
+        return False
+    regular_file(path, what)
+    return True
+
+
 def unreadable(path: str | Path, what: str, error: Exception) -> InputError:
     """What to say of a file that the system does not give us."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

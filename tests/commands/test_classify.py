@@ -73,6 +73,7 @@ def test_accuracy_by_a_table_and_none_of_these(model: Path, place: Path, capsys:
     assert classify.main(_argv(model, place, "--labels", str(table), "--none-below", "0.999")) == 0
     printed = capsys.readouterr().out
     assert "3  none of these" in printed
+    assert "rows of the labels that name no picture, passed over: 2 (picture, other.png)" in printed
     assert "accuracy: 0.0 % (0 of 2 pictures, 2 of them none of these)" in printed
 
 
@@ -81,6 +82,9 @@ def test_tables_that_do_not_fit_and_wrong_models(model: Path, place: Path, tmp_p
     table.write_text("red.png,rd\n")
     line = refusal(classify.main, _argv(model, place, "--labels", str(table)))
     assert "name the class 'rd', which has no example; did you mean 'red'?" in line
+    table.write_text("red.png,red\nred.png,blue\n")
+    line = refusal(classify.main, _argv(model, place, "--labels", str(table)))
+    assert "give red.png two classes, red and blue; every picture has one" in line
     table.write_text("other.png,red\n")
     assert "name none of the 3 pictures" in refusal(classify.main, _argv(model, place, "--labels", str(table)))
 

@@ -17,6 +17,7 @@ from sccan.classification.data.splits.class_lists import cifar100_names, class_l
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures, decode_picture
 from sccan.errors import InputError
 from sccan.files.arrays import read_arrays
+from sccan.files.reading import is_there
 
 Splits = dict[str, Pictures]
 
@@ -73,7 +74,7 @@ def read_pickles(root: Path, *, list_name: str = "", stored_channels: str = "rgb
     """
     splits: Splits = {}
     for split, names in PICKLE_NAMES.items():
-        found = [root / name for name in names if (root / name).is_file()]
+        found = [root / name for name in names if is_there(root / name, "data of a split")]
         if len(found) > 1:
             raise InputError(
                 f"{root} holds {found[0].name} and {found[1].name}, two forms of the {split} split; keep one per folder"

@@ -21,7 +21,7 @@ from torch import Tensor
 from sccan.classification.data.formats.pickles import FAULTS, as_text, read_pickle
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures
 from sccan.errors import InputError, needs
-from sccan.files.reading import regular_file
+from sccan.files.reading import is_there, regular_file
 from sccan.files.sizes import check_unpacked, check_zip
 from sccan.files.structured import read_json, shown
 
@@ -37,7 +37,7 @@ def read_torchmeta(root: Path) -> Splits:
     splits: Splits = {}
     for split in SPLITS:
         path = root / f"{split}_data.hdf5"
-        if path.is_file():
+        if is_there(path, "data of a split"):
             names, arrays = _hdf5_arrays(path)
             _check_names(names, root / f"{split}_labels.json")
             labels = np.repeat(np.arange(len(names)), [len(array) for array in arrays])
@@ -56,7 +56,7 @@ def read_libfewshot(root: Path) -> Splits:
     splits: Splits = {}
     for split in SPLITS:
         path = root / f"{split}.pth"
-        if path.is_file():
+        if is_there(path, "data of a split"):
             splits[split] = _from_memory(_memory_file(path), path)
     return splits
 

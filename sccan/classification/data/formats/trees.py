@@ -17,7 +17,7 @@ from sccan.classification.data.splits.pictures import SPLITS, FilePictures, Pict
 from sccan.errors import InputError
 from sccan.files.inside import inside
 from sccan.files.kinds import PICTURE_SUFFIXES
-from sccan.files.reading import csv_rows, read_lines
+from sccan.files.reading import csv_rows, is_there, read_lines
 from sccan.files.structured import Count, Name, as_kind, read_json, shown
 from sccan.files.tally import Tally
 from sccan.files.walking import walk
@@ -75,7 +75,7 @@ def read_csv_lists(root: Path, imagenet: Path | None = None) -> Splits:
     found = _ImageFinder(root / "images", imagenet)
     for split in SPLITS:
         table = root / f"{split}.csv"
-        if table.is_file():
+        if is_there(table, "table of pictures"):
             rows = _read_csv(table)
             classes = list(dict.fromkeys(label for _, label in rows))
             position = {name: number for number, name in enumerate(classes)}
@@ -89,7 +89,7 @@ def read_text_lists(root: Path) -> Splits:
     splits: Splits = {}
     for split in SPLITS:
         lines = root / "splits" / "bertinetto" / f"{split}.txt"
-        if lines.is_file():
+        if is_there(lines, "list of classes"):
             names = [name for _, name in read_lines(lines, "list of classes")]
             folders = [inside(root / "data", name, str(lines)) for name in names]
             splits[split] = _from_folders(folders, names, str(lines))
@@ -106,7 +106,8 @@ def read_json_lists(root: Path) -> Splits:
     """
     splits: Splits = {}
     for split, names in zip(SPLITS, (("train", "base"), ("val",), ("test", "novel")), strict=True):
-        path = next((root / f"{name}.json" for name in names if (root / f"{name}.json").is_file()), None)
+        files = [root / f"{name}.json" for name in names]
+        path = next((file for file in files if is_there(file, "list of pictures")), None)
         if path is not None:
             splits[split] = _from_json(path)
     return splits

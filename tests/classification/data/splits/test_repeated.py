@@ -80,6 +80,20 @@ def test_a_list_that_names_a_picture_twice_is_refused(tmp_path: Path) -> None:
         open_splits(Source(tmp_path / "json"))
 
 
+@pytest.mark.parametrize("name", ["val.csv", "val_data.hdf5", "val.pth", "val.json", "splits/bertinetto/val.txt"])
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_a_split_that_is_no_file_is_no_missing_split(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(path.name.replace("val", "test")).touch()
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="val.* (is a folder; expected a file|does not exist)"):
+        open_splits(Source(tmp_path), direct=False)
+
+
 def test_a_picture_of_two_splits_is_told_from_the_lists_alone(tmp_path: Path) -> None:
     _csv(tmp_path, {"train": {"ant": [0], "bee": [1]}, "test": {"cow": [1, 2]}})
     assert repeated_files(open_splits(Source(tmp_path))).lines() == [f"{WHAT}: 1 (train/bee/1 = test/cow/1)"]
