@@ -66,7 +66,7 @@ class Verbs:
             names = ", ".join(kind.__name__ for kind in EXPORTED)
             raise InputError(f"{type(method).__name__} cannot be written as ONNX; what can: {names}")
         if isinstance(method, SCCAN) and method.evidence is not None:
-            raise InputError("SCCAN over evidence cannot be written as ONNX; export a SCCAN that learned with its prior")
+            raise InputError("SCCAN over evidence cannot be written as ONNX; export one that learned with its prior")
         self.method, self.size = copy.deepcopy(method).cpu().eval(), size
         fold_backbones(self.method)
         without_margins(self.method, size)
