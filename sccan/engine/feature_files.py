@@ -88,7 +88,7 @@ def write_features(path: Path, features: Features) -> None:
 
     Raises InputError: it cannot be written.
     """
-    last = " ".join(name for name, value in features.maps.items() if _is_channels_last(value))
+    last = " ".join(name for name, value in sorted(features.maps.items()) if _is_channels_last(value))
     about = {"image_size": "{} {}".format(*features.image_size), CHANNELS_LAST: last}
     plain = {name: value.cpu().contiguous() for name, value in features.maps.items()}
     with written_beside(path, durable=False) as beside:
