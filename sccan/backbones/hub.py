@@ -1,4 +1,4 @@
-"""Weights of the model hub that timm names: fetched only when asked for, continued, checked, kept in a folder."""
+"""Files of weights on the model hub: fetched only when asked for, continued, checked, kept in a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sccan.errors import InputError
+from sccan.errors import InputError, needs
 from sccan.files.cache import cache_folder
 from sccan.files.download import Archive, fetch
 
@@ -20,6 +20,11 @@ FILE = "model.safetensors"
 PLACE = "set SCCAN_CACHE to another folder"
 NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Unreachable(InputError):
+    """The hub does not answer; what was fetched earlier may do."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,7 @@ class HubWeights:
     @property
     def url(self) -> str:
         """Where it lies; ``HF_ENDPOINT`` names another hub of the same kind."""
-        from huggingface_hub import constants  # imported where a name is resolved: models that are here need none of it
-
-        endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
-        return f"{endpoint.rstrip('/')}/{self.name}/resolve/{self.revision}/{FILE}"
+        return f"{endpoint()}/{self.name}/resolve/{self.revision}/{FILE}"
 
     @property
     def path(self) -> Path:
@@ -49,6 +51,23 @@ class HubWeights:
 
     def __str__(self) -> str:
         return self.name if self.revision == "main" else f"{self.name}@{self.revision}"
+
+
+def endpoint() -> str:
+    """The hub's address.
+
+    Raises InputError: its client is not installed.
+    """
+    with needs("the model hub", "hub"):
+        from huggingface_hub import constants  # imported where a name is resolved: models that are here need none of it
+    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+
+
+def token() -> str:
+    """Of the person who is logged in to the hub; empty: nobody is."""
+    with needs("the model hub", "hub"):
+        from huggingface_hub import get_token
+    return get_token() or ""
 
 
 def parse_hub_name(text: str) -> HubWeights:
@@ -88,7 +107,7 @@ def fetch_weights(weights: HubWeights, *, pause: float = 2.0, timeout: float = 3
     """
     if weights.path.is_file():
         return weights.path
-    archive = Archive(FILE, (weights.url,), _announced_sha256(weights, timeout))
+    archive = Archive(FILE, (weights.url,), announced(weights, timeout=timeout).sha256, token())
     return fetch(archive, weights.path.parent, pause=pause, timeout=timeout, elsewhere=PLACE)
 
 
@@ -99,29 +118,47 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _announced_sha256(weights: HubWeights, timeout: float) -> str:
-    """The checksum that the hub tells; empty where it tells none.
+@dataclass(frozen=True)
+class Announced:
+    """What the hub tells of a file before it is fetched; empty where it tells nothing.
 
-    Raises InputError: it does not answer, refuses, or has no such file.
+    Attributes:
+        sha256: its checksum.
+        commit: what the branch or tag stands for at the moment.
+    """
+
+    sha256: str
+    commit: str
+
+
+def announced(weights: HubWeights, *, timeout: float = 30.0) -> Announced:
+    """Asks the hub.
+
+    Raises:
+        Unreachable: it does not answer.
+        InputError: it refuses, or has no such file.
     """
     request = urllib.request.Request(weights.url, method="HEAD")
+    if known := token():
+        request.add_unredirected_header("Authorization", f"Bearer {known}")
     try:
         with urllib.request.build_opener(_Stay).open(request, timeout=timeout) as response:
             headers = response.headers
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             raise InputError(
-                f"the hub lets nobody fetch {weights.url} without a login ({error.code}); fetch it by your own means "
-                f"and put it at {weights.path}"
+                f"the hub lets nobody fetch {weights.url} without a login ({error.code}); log in with hf auth login, "
+                f"or fetch it by your own means and put it at {weights.path}"
             ) from error
         if error.code == 404:
             raise InputError(f"the hub has no {weights.url}; check the name and the revision") from error
         headers = error.headers
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", error)
-        raise InputError(
+        raise Unreachable(
             f"the hub does not answer ({weights.url}: {reason or type(error).__name__}); run the same command again "
             f"with a connection, or bring the file to {weights.path} by other means"
         ) from error
     told = (headers.get("X-Linked-Etag") or "").removeprefix("W/").strip('"')
-    return told if SHA256.fullmatch(told) else ""
+    commit = headers.get("X-Repo-Commit") or ""
+    return Announced(told if SHA256.fullmatch(told) else "", commit if COMMIT.fullmatch(commit) else "")

@@ -39,8 +39,8 @@ def add_model_option(command: argparse.ArgumentParser, model: str) -> None:
     """
     command.add_argument(
         "--model", default=model, metavar="M",
-        help="run folder, .safetensors, published .pth file, or a name that `sccan models` lists (default: one that "
-        "needs no training and is installed)",
+        help="run folder, .safetensors, published .pth file, hf://OWNER/NAME, or a name that `sccan models` lists "
+        "(default: one that needs no training and is installed)",
     )  # fmt: skip
 
 

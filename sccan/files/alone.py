@@ -71,6 +71,25 @@ def alone_in(folder: Path, *, what: str = "another process works on") -> Iterato
         lock.close()
 
 
+@contextlib.contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Inside the block this process has a folder, which is made if missing, for itself; others wait.
+
+    Raises InputError: it cannot be made or read.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"cannot use the folder {folder}: {error.strerror}; choose another folder") from error
+    try:
+        with contextlib.suppress(OSError):  # a disk that keeps no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _owner(handle: int) -> str:
     """The process that has a folder, where the system tells it: `` (process 123)``."""
     try:

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,11 +34,13 @@ class Archive:
         name: file name.
         urls: addresses, its own home first.
         checksum: of the whole file, in hexadecimal digits: MD5 (32 of them) or SHA-256 (64); empty: not known.
+        token: shown to these addresses, and to none that they send on to; empty: none.
     """
 
     name: str
     urls: tuple[str, ...]
     checksum: str
+    token: str = field(default="", repr=False)
 
 
 class Broken(Exception):
@@ -126,7 +128,7 @@ def _from_any(archive: Archive, part: Path, pause: float, timeout: float) -> Non
     reasons = []
     for url in archive.urls:
         try:
-            _from(url, part, pause, timeout)
+            _from(url, archive.token, part, pause, timeout)
             return
         except Broken as error:
             reasons.append(f"{url}: {error}")
@@ -136,7 +138,7 @@ def _from_any(archive: Archive, part: Path, pause: float, timeout: float) -> Non
     )
 
 
-def _from(url: str, part: Path, pause: float, timeout: float) -> None:
+def _from(url: str, token: str, part: Path, pause: float, timeout: float) -> None:
     """Attempts until the file is complete; only attempts that bring nothing are counted.
 
     Raises Broken: the address refuses, or too many attempts brought nothing.
@@ -145,7 +147,7 @@ def _from(url: str, part: Path, pause: float, timeout: float) -> None:
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
-            _continue(url, part, before, timeout)
+            _continue(url, token, part, before, timeout)
             return
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in (408, 429):
@@ -160,12 +162,14 @@ def _from(url: str, part: Path, pause: float, timeout: float) -> None:
         time.sleep(0 if progressed else min(pause * 2 ** (idle - 1), 60))
 
 
-def _continue(url: str, part: Path, have: int, timeout: float) -> None:
+def _continue(url: str, token: str, part: Path, have: int, timeout: float) -> None:
     """One connection: the bytes after those that are there, or all of them where the server cannot continue.
 
     Raises Broken: the connection ended before the announced length.
     """
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         response = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:

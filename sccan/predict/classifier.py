@@ -38,6 +38,7 @@ from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single
 from sccan.files.tally import Tally
 from sccan.predict.embedding import Embedding, Origin
 from sccan.predict.picture_model import PictureModel
+from sccan.predict.publishing import push
 from sccan.predict.supports import Supports
 
 KEPT_TOGETHER = 4096
@@ -149,6 +150,10 @@ class Classifier(PictureModel):
         super().__init__(trained, device=device, precision=precision, batch=batch, engine=engine)
         self.task = Classifying(trained.method, fixed_transform(trained.cfg), self.device, self.autocast)
         self._known: _Known | None = None
+
+    def push(self, address: str, *, license_name: str = "", private: bool = False) -> str:
+        """Puts the model on the hub; see `sccan.predict.publishing.push`."""
+        return push(self.trained, address, license_name=license_name, private=private)
 
     @property
     def is_transductive(self) -> bool:

@@ -30,8 +30,8 @@ def load(
     >>> result.save("mask.png")  # doctest: +SKIP
 
     Args:
-        source: a run folder, a ``.safetensors`` file of ours, a published checkpoint, or a name: ``segment`` and
-            ``classify`` need nothing but the package, ``sccan models`` lists others.
+        source: a run folder, a ``.safetensors`` file of ours, a published checkpoint, ``hf://OWNER/NAME[@REVISION]``,
+            or a name: ``segment`` and ``classify`` need nothing but the package, ``sccan models`` lists others.
         device: auto (CUDA where there is one, else CPU) | cpu | cuda | cuda:N.
         precision: float32 | bf16 | fp16.
         size: segmentation: longer side of the network's input, in pixels; 0: that of the method's own tests.

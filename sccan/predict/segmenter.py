@@ -32,6 +32,7 @@ from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
 from sccan.predict.kept_maps import FORMAT, KeptMaps
 from sccan.predict.picture_model import PictureModel
+from sccan.predict.publishing import push
 from sccan.predict.supports import Example, Supports
 from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
@@ -310,6 +311,10 @@ class Segmenter(PictureModel):
         origin = MapsOrigin(FORMAT, backbone_name(self.trained.cfg), digest, name, *how)
         return origin, self.task.encode([np.zeros((self.size, self.size, 3), np.uint8)])
 
+    def push(self, address: str, *, license_name: str = "", private: bool = False) -> str:
+        """Puts the model on the hub; see `sccan.predict.publishing.push`."""
+        return push(self.trained, address, license_name=license_name, private=private)
+
     @property
     def together(self) -> int:
         """Pictures that are computed together."""
@@ -333,7 +338,7 @@ class Segmenter(PictureModel):
         """What the masks depend on besides the supports."""
         engine = {} if self.engine == "torch" else {"engine": self.engine}
         return {
-            "model": str(self.trained.path),
+            "model": self.trained.name,
             "model_digest": self.trained.digest,
             "method": self.trained.cfg.METHOD.NAME,
             "size": self.size,

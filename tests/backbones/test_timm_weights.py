@@ -104,7 +104,10 @@ def test_a_hub_that_announces_no_checksum_is_taken_at_its_word(hub: Server) -> N
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        ([401], "the hub lets nobody fetch .*model.safetensors without a login .401.; fetch it by your own means and"),
+        (
+            [401],
+            "the hub lets nobody fetch .*model.safetensors without a login .401.; log in with hf auth login, or fetch",
+        ),
         ([403], "the hub lets nobody fetch .* without a login .403.; .* put it at .*cache.*model.safetensors"),
         ([404], f"the hub has no .*{NAME}/resolve/main/model.safetensors; check the name and the revision"),
     ],
