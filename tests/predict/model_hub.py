@@ -49,6 +49,8 @@ class ModelHub:
             _said(request, {"url": f"http://{request.headers['Host']}/a/b"})
         elif path == "/api/validate-yaml":
             _said(request, {"errors": [], "warnings": []})
+        elif "revision" in parts:
+            _said(request, {"id": f"{parts[2]}/{parts[3]}", "xetEnabled": False})
         elif "preupload" in parts:
             files = [
                 {"path": one["path"], "uploadMode": mode(one["path"]), "shouldIgnore": False}
@@ -146,7 +148,10 @@ def model_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{http.server_port}")
+        address = f"http://127.0.0.1:{http.server_port}"
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        # The client reads it once, when it is imported.
+        monkeypatch.setattr(pytest.importorskip("huggingface_hub.constants"), "ENDPOINT", address)
         yield hub
         http.shutdown()
         thread.join()
