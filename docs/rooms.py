@@ -29,7 +29,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("method", "config"),
         ("report", "attention", "backbones", "episodes", "settings", "published_config"),
         ("files", "pointwise", "settings_classification"),
-        ("ranges", "traced"),
+        ("ranges",),
         ("errors",),
     ),
     "reference": (("systems",), (OWN,)),

@@ -8,15 +8,12 @@ seconds of this process's threads, for machines that are shared.
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from sccan.benchmark.page import write_folder
+from sccan.benchmark.waiting import clock_of, parser, printed
 from sccan.builders.released.trained import load_trained
 from sccan.predict.classifier import Classifier
 from sccan.predict.supports import Supports
@@ -43,23 +40,14 @@ def measure(folder: Path, ways: Sequence[int], classifier: Classifier, clock: Ca
 
 def main(argv: list[str] | None = None) -> int:
     """Prints a line per number."""
-    command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("--pictures", type=int, default=1000)
+    command = parser(__doc__, pictures=1000, model="classify")
     command.add_argument("--classes", type=int, action="append", help="may be repeated (default: 10 and 1000)")
-    command.add_argument("--side", type=int, default=640, help="width of a picture in pixels (default: 640)")
-    command.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
-    command.add_argument("--processor", action="store_true", help="seconds of the processor instead of the wall")
-    command.add_argument("--model", default="classify", metavar="M", help="as sccan classify takes it")
     args = command.parse_args(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    clock = clock_of(args)
     classifier = Classifier(load_trained(args.model), device="cpu")
     with TemporaryDirectory() as place:
         write_folder(Path(place), args.pictures, args.side)
-        clock = time.process_time if args.processor else time.perf_counter
-        found = measure(Path(place), args.classes or [10, 1000], classifier, clock)
-    for what, value in found.items():
-        print(f"{what:<40}{value:9.2f}")
+        printed(measure(Path(place), args.classes or [10, 1000], classifier, clock))
     return 0
 
 

@@ -10,7 +10,6 @@ that are shared.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 from sccan.benchmark.timing import peak_bytes, reset_peak
+from sccan.benchmark.waiting import clock_of, parser, printed
 from sccan.builders.released.trained import load_trained
 from sccan.files.writing import write_bytes_atomically
 from sccan.page.finder import Finder
@@ -102,21 +102,12 @@ def measure(
 
 def main(argv: list[str] | None = None) -> int:
     """Prints a line per number."""
-    command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("--pictures", type=int, default=200)
-    command.add_argument("--side", type=int, default=640, help="width of a picture in pixels (default: 640)")
-    command.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
-    command.add_argument("--processor", action="store_true", help="seconds of the processor instead of the wall")
-    command.add_argument("--model", default="segment", metavar="M", help="as sccan label takes it")
-    args = command.parse_args(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parser(__doc__, pictures=200, model="segment").parse_args(argv)
+    clock = clock_of(args)
     segmenter = Segmenter(load_trained(args.model), device="cpu")
     with TemporaryDirectory() as place:
         masks = write_folder(Path(place), args.pictures, args.side)
-        found = measure(Path(place), masks, segmenter, time.process_time if args.processor else time.perf_counter)
-    for what, value in found.items():
-        print(f"{what:<36}{value:9.2f}")
+        printed(measure(Path(place), masks, segmenter, clock))
     return 0
 
 

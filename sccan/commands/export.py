@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sccan.commands.entry import parser
-from sccan.commands.own_pictures import add_model_option, require_apart
+from sccan.commands.entry import importing, parser
+from sccan.commands.own_pictures import add_model_option, add_opts_option, require_apart
 
 EXAMPLE = """  sccan export --support examples/ --out graphs/
   sccan export --model runs/coco_mini_split0 --support examples/ --out graphs/ --size 320
@@ -24,9 +24,10 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="graphs go here")
     command.add_argument("--size", type=int, default=0, metavar="PIXELS", help="side of the network's input")
     command.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    command.add_argument("--opts", nargs="*", default=[], metavar="KEY VALUE", help="settings of the model")
+    add_opts_option(command)
     args = command.parse_args(argv)
     require_apart(args.out, args.support)
-    from sccan.commands.export_model import export_model  # torch takes seconds to import
+    with importing():
+        from sccan.commands.export_model import export_model  # torch takes seconds
 
     return export_model(args)

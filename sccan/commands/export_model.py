@@ -13,6 +13,7 @@ from sccan.builders.segmentation.data import protocol_of
 from sccan.classification.data.transforms.fixed import CONSTANTS
 from sccan.commands.entry import say
 from sccan.errors import InputError
+from sccan.files.alone import alone_in
 from sccan.graphs.exporting import Example, Exported, classification_graphs, segmentation_graphs, write_graphs
 from sccan.graphs.verbs import Verbs
 from sccan.predict.classifier import Classifier
@@ -31,7 +32,8 @@ def export_model(args: argparse.Namespace) -> int:
         found, facts = _classifier(trained, supports)
     else:
         found, facts = _segmenter(trained, supports, args.size)
-    files = write_graphs(args.out, found, _facts(trained) | facts, overwrite=args.overwrite)
+    with alone_in(args.out):
+        files = write_graphs(args.out, found, _facts(trained) | facts, overwrite=args.overwrite)
     off = ", ".join(f"{verb} {value:.1e}" for verb, value in found.deviations.items())
     say(f"largest deviation from torch, of the largest value: {off}")
     say(*(f"no graph of {verb}: {why}" for verb, why in found.missing.items()))
@@ -75,7 +77,7 @@ def _classifier(trained: Trained, supports: Supports) -> tuple[Exported, dict[st
 
 def _facts(trained: Trained) -> dict[str, Any]:
     return {
-        "model": str(trained.path),
+        "model": trained.name,
         "model_digest": trained.digest,
         "method": trained.cfg.METHOD.NAME,
         "backbone": backbone_name(trained.cfg),

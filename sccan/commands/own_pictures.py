@@ -52,6 +52,11 @@ def add_compute_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--batch", type=int, default=0, help="pictures computed together (default: 1 on a CPU, 4 elsewhere)"
     )
+    add_opts_option(command)
+
+
+def add_opts_option(command: argparse.ArgumentParser) -> None:
+    """--opts."""
     command.add_argument(
         "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE",
         help="settings that replace those of the model, to the end of the line",

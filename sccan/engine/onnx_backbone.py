@@ -12,6 +12,7 @@ import contextlib
 import copy
 import hashlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,16 @@ class OnnxBackbone(Backbone):
         super().__init__()
         self.frozen, self.stages, self.positions = True, backbone.stages, backbone.positions
         self.own = fold_frozen_norms(backbone)
+        self._given = (backbone,)  # out of the sight of torch
         self._digest = weights_digest(backbone)
         self._is_same = any(isinstance(module, SameConv2d) for module in backbone.modules())
         self._sessions: dict[tuple[int, int], Any] = {}
         self._lock = threading.Lock()
+
+    @property
+    def given(self) -> Backbone:
+        """The backbone itself."""
+        return self._given[0]
 
     def stem(self, images: Tensor) -> Tensor:
         return self.own.stem(images)
@@ -115,10 +122,12 @@ def backbone_graph(backbone: Backbone, size: tuple[int, int]) -> bytes:
 
 
 def with_engine(method: nn.Module, engine: str, device: torch.device, precision: str) -> str:
-    """Has a method computed by an engine, ``torch`` or ``onnx``, and says by which.
+    """Has the frozen backbones of a method computed by an engine, ``torch`` or ``onnx``, and says by which.
+
+    A method has one engine: the last that was asked for.
 
     Args:
-        method: is never saved nor trained.
+        method: is neither saved nor trained while onnxruntime computes it.
         engine: auto | torch | onnx.
         device: where the method computes.
         precision: float32 | bf16 | fp16.
@@ -126,20 +135,24 @@ def with_engine(method: nn.Module, engine: str, device: torch.device, precision:
     Raises InputError: see `choose_engine`.
     """
     chosen = choose_engine(engine, device.type, precision, quicker=is_quicker_by_onnx(method))
-    if chosen == "onnx":
-        compute_by_onnx(method)
+    known: dict[int, OnnxBackbone] = {}
+    for parent, name, child in list(_frozen_backbones(method)):
+        if chosen == "torch" and isinstance(child, OnnxBackbone):
+            setattr(parent, name, child.given)
+        elif chosen == "onnx" and not isinstance(child, OnnxBackbone):
+            if id(child) not in known:
+                known[id(child)] = OnnxBackbone(child)
+            setattr(parent, name, known[id(child)])
     return chosen
 
 
-def compute_by_onnx(method: nn.Module) -> None:
-    """Has the frozen backbones of a method, which is never saved nor trained, computed by onnxruntime."""
-    known: dict[int, OnnxBackbone] = {}
-    for parent in list(method.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, Backbone) and child.frozen and not isinstance(child, OnnxBackbone):
-                if id(child) not in known:
-                    known[id(child)] = OnnxBackbone(child)
-                setattr(parent, name, known[id(child)])
+def _frozen_backbones(module: nn.Module) -> Iterator[tuple[nn.Module, str, Backbone]]:
+    """Where frozen backbones stand; what stands inside one is a part of it."""
+    for name, child in module.named_children():
+        if isinstance(child, Backbone) and child.frozen:
+            yield module, name, child
+        else:
+            yield from _frozen_backbones(child)
 
 
 def without_margins(model: nn.Module, size: tuple[int, int]) -> None:

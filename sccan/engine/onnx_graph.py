@@ -55,16 +55,17 @@ def graph_of(
     return written.getvalue()
 
 
-def session_of(graph: bytes | Path, *, threads: int = 1) -> Any:
+def session_of(graph: bytes | Path, *, threads: int = 1, what: str = "ONNX graphs", extra: str = "onnx") -> Any:
     """A session on the CPU.
 
     Args:
         graph: its content, or its file.
-        threads: that one run takes; 1: the one that calls it.
+        threads: that one run takes; 1: the one that calls it; 0: all.
+        what, extra: see `needs`.
 
     Raises InputError: onnxruntime is not installed, or it is no graph.
     """
-    with needs("ONNX graphs", "onnx"):
+    with needs(what, extra):
         import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -73,4 +74,5 @@ def session_of(graph: bytes | Path, *, threads: int = 1) -> Any:
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no other base
-        raise InputError(f"this cannot be loaded as ONNX: {' '.join(str(error).split())[:200]}") from error
+        name = "this" if isinstance(graph, bytes) else graph
+        raise InputError(f"{name} cannot be loaded as ONNX: {' '.join(str(error).split())[:200]}") from error

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from sccan.errors import InputError, needs
+from sccan.engine.onnx_graph import session_of
+from sccan.errors import InputError
 from sccan.page.fitting import Box, within
 from sccan.report.pictures import resize_image
 
@@ -74,11 +75,6 @@ class Sam:
 
 
 def _session(path: Path) -> Any:
-    with needs("a pair of files of SAM's kind", "sam"):
-        import onnxruntime
     if not path.is_file():
         raise InputError(f"there is no file {path}; give the encoder's .onnx and the decoder's")
-    try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no other base
-        raise InputError(f"{path} cannot be loaded as ONNX: {' '.join(str(error).split())[:200]}") from error
+    return session_of(path, threads=0, what="a pair of files of SAM's kind", extra="sam")

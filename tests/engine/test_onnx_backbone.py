@@ -104,6 +104,12 @@ def test_a_method_is_computed_by_onnx_wherever_it_holds_the_backbone() -> None:
     assert with_engine(method, "auto", CPU, "float32") == "onnx"
     assert isinstance(method["backbone"], OnnxBackbone)
     assert method.get_submodule("inner.backbone") is method["backbone"]
+    first = method["backbone"]
+    assert with_engine(method, "onnx", CPU, "float32") == "onnx"
+    assert method["backbone"] is first, "asked for twice it is the same"
+    assert not any(isinstance(module, OnnxBackbone) for module in first.own.modules())
+    assert with_engine(method, "torch", CPU, "float32") == "torch"
+    assert method["backbone"] is method.get_submodule("inner.backbone") is backbone
     slower = nn.ModuleDict({"backbone": SmallResNet().eval().freeze()})
     assert with_engine(slower, "auto", CPU, "float32") == "torch"
     assert with_engine(slower, "onnx", CPU, "float32") == "onnx"

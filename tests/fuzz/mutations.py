@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.fuzz.structures import deeper, encoded, placed, subtle
+from tests.fuzz.structures import deeper, encoded, placed, places_of, subtle
 
 EVIL: tuple[Any, ...] = (
     None, True, -1, 0, 0.5, 1e308, float("nan"), float("inf"), 10**9, 10**19, -(10**30), "", "x", "1", "nan", "1e999",
@@ -185,14 +185,7 @@ def _is_one(text: str) -> bool:
 
 def _changed(tree: Any, draw: random.Random) -> Any:
     tree = copy.deepcopy(tree)
-    places: list[tuple[Any, Any]] = []
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        keys = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
-        for key in keys[:200]:
-            places.append((node, key))
-            waiting.append(node[key])
+    places = places_of(tree, most=200)
     if not places or draw.random() < 0.03:
         return copy.deepcopy(draw.choice(EVIL))
     node, key = draw.choice(places)

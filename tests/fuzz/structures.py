@@ -127,19 +127,32 @@ def _safetensors(data: bytes, draw: random.Random) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
+def _dealt(members: list[Any], draw: random.Random) -> tuple[int, int]:
+    """A kind of change, 0 to 5, and the member that it is made to; the first two, missing and doubled, are made."""
+    place, kind = draw.randrange(len(members)), draw.randrange(6)
+    if kind == 0:
+        del members[place]
+    elif kind == 1:
+        members.append(members[place])
+    return kind, min(place, max(len(members) - 1, 0))
+
+
+def _name(draw: random.Random) -> str:
+    """What an archive may call a member and should not."""
+    return draw.choice(NAMES[:-1]).replace("\0", "_")
+
+
 def _zip(data: bytes, draw: random.Random) -> bytes:
     """A member is altered as its own form allows, missing, doubled or called otherwise; sums are right."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = [(info.filename, archive.read(info)) for info in archive.infolist() if not info.is_dir()]
-    place = draw.randrange(len(members))
-    name, content = members[place]
-    match draw.randrange(6):
-        case 0:
-            del members[place]
-        case 1:
-            members.append(members[place])
+    kind, place = _dealt(members, draw)
+    name, content = members[place] if members else ("", b"")
+    match kind:
+        case 0 | 1:
+            pass
         case 2:
-            members[place] = draw.choice(NAMES[:-1]).replace("\0", "_"), content
+            members[place] = _name(draw), content
         case 3:
             members[place] = name, content[: draw.randrange(len(content) + 1)]
         case _:
@@ -162,15 +175,13 @@ def _tar(data: bytes, draw: random.Random) -> bytes:
     """A member is altered, missing, doubled, a link, a device, or called otherwise."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         members = [(info, archive.extractfile(info).read()) for info in archive if info.isfile()]  # type: ignore[union-attr]
-    place = draw.randrange(len(members))
-    info, content = members[place]
-    match draw.randrange(6):
-        case 0:
-            del members[place]
-        case 1:
-            members.append(members[place])
+    kind, place = _dealt(members, draw)
+    info, content = members[place] if members else (tarfile.TarInfo("x"), b"")
+    match kind:
+        case 0 | 1:
+            pass
         case 2:
-            info.name = draw.choice(NAMES[:-1]).replace("\0", "_") or "x"
+            info.name = _name(draw) or "x"
         case 3:
             info.type = draw.choice(
                 (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE)
@@ -219,17 +230,23 @@ def subtle(path: Path, draw: random.Random) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
-def subtler(tree: Any, draw: random.Random) -> Any:
-    """The same plain data, one value of which has another type, place, sign, scale, case or name."""
-    tree = json.loads(json.dumps(tree))
+def places_of(tree: Any, *, most: int) -> list[tuple[Any, Any]]:
+    """Every place in plain data, as what holds it and its key there; of each list or table, at most so many."""
     places: list[tuple[Any, Any]] = []
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         keys = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
-        for key in keys[:100]:
+        for key in keys[:most]:
             places.append((node, key))
             waiting.append(node[key])
+    return places
+
+
+def subtler(tree: Any, draw: random.Random) -> Any:
+    """The same plain data, one value of which has another type, place, sign, scale, case or name."""
+    tree = json.loads(json.dumps(tree))
+    places = places_of(tree, most=100)
     if not places:
         return [tree]
     node, key = draw.choice(places)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.files.loopback import served
 
 TOKEN = "hf_" + "x" * 20
 """Of who may push."""
@@ -140,18 +141,8 @@ def model_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
         def do_PUT(self) -> None:
             hub.answer(self, "PUT")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        address = f"http://127.0.0.1:{http.server_port}"
+    with served(Handler, monkeypatch) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
         # The client reads it once, when it is imported.
         monkeypatch.setattr(pytest.importorskip("huggingface_hub.constants"), "ENDPOINT", address)
         yield hub
-        http.shutdown()
-        thread.join()

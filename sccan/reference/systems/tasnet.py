@@ -21,28 +21,21 @@ from sccan.backbones.resnet12_pooled import PooledResNet12
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import load_strict
 from sccan.backbones.wide_resnet_raw import RawShortcutWideResNet
-from sccan.classification.data.transforms.fixed import FixedTransform
-from sccan.classification.evaluation.accuracy import mean_and_interval
 from sccan.classification.methods.prototypes import unit_pixels
 from sccan.classification.methods.tasnet import PUBLISHED_NAMES, TasNet, TasNetState, concatenated, fused
-from sccan.classification.parts.clusters import drawn_prototypes
-from sccan.classification.parts.heads import class_means, cosine_scores, euclidean_scores
-from sccan.classification.words.classes import cifar_words, class_vectors, mini_words, tiered_words
-from sccan.classification.words.learner import FitSettings, WordLearner, word_loss
+from sccan.classification.parts.heads import class_means, euclidean_scores
+from sccan.classification.words.learner import FitSettings, WordLearner
 from sccan.episodes.episode import Features
-from sccan.episodes.shot_major import shot_major_episodes
 from sccan.reference import fill
 from sccan.reference.cases import Case, Runner
-from sccan.reference.pictures import byte_picture
 from sccan.reference.stated import matched
+from sccan.reference.systems.tasnet_around import AROUND, CONSTANTS, SHOT_MAJOR, stated_in
 
 RECORDED_THREADS = 2
 """Of the recording of training steps. The order of sums, and so the rounding, depends on the number of threads, and
 max-pooling chooses by it: with one thread a single one of 1.4 million choices of ResNet-12 is another (in float64 two),
 which moves the first gradient by a thousandth; with the recording's threads it agrees to 1e-6."""
-SHOT_MAJOR = "shot-major"
 UNIT_ROWS = "rows divided by their L2 norm"
-CONSTANTS = {"res12": "miniimagenet", "wrn28": "imagenet"}
 COUNTERS = ("*num_batches_tracked",)
 
 
@@ -248,7 +241,7 @@ def _published_fit(rate: float, steps: int, *, slow: bool) -> FitSettings:
 def _recorded_steps(case: Case, number: int) -> list[int]:
     """The steps of the fit whose losses were recorded, ``embedding loss at inner steps 0, 1, 2 (before ...``."""
     sentence = case.data["outputs"][f"episode{number}_inner_losses"]["what"]
-    return [int(step) for step in _match(r"inner steps ([\d, ]+)", sentence).split(",")]
+    return [int(step) for step in stated_in(r"inner steps ([\d, ]+)", sentence).split(",")]
 
 
 def _episode(
@@ -283,78 +276,6 @@ def _class_rows(case: Case, name: str) -> Tensor:
         noise = fill.feature(f"{name}.noise", (n_rows, size), seed)
         rows = (recipe["scale"] * (centres + recipe["spread"] * noise)).astype(np.float32)
     return torch.as_tensor(rows).to(case.device)
-
-
-def run_functions(case: Case) -> dict[str, Any]:
-    """Distances, cosines, losses, means, and the accuracy with its interval."""
-    query, proto, features, centres = (case.tensor(n) for n in ("query", "proto", "features", "cluster_centres"))
-    way = case.config["way"]
-    labels = case.tensor("labels")
-    euclidean = euclidean_scores(proto[None], query[None])[0]
-    means = class_means(features[None], labels[None], way)[0]
-    recipe = case.recipe("accuracies")
-    drawn = fill.generator("accuracies", recipe["seed"]).uniform(recipe["low"], recipe["high"], recipe["shape"])
-    return {
-        "euclidean": euclidean,
-        "cosine": cosine_scores(proto[None], query[:, None], 1.0),
-        "emb_loss": word_loss(query[:way], proto),
-        "class_means": means,
-        "updated_prototypes": drawn_prototypes(means, centres),
-        "accuracy": (euclidean.argmax(-1) == case.tensor("query_labels")).float().mean(),
-        "interval": mean_and_interval(drawn),
-    }
-
-
-def run_label_embeddings(case: Case) -> dict[str, Any]:
-    """Words of class names, per data set."""
-    recipe = case.recipe("glove")
-    size = int(_match(r"standard_normal\((\d+)\)", recipe["rule"]))
-    vocabulary = {
-        word: fill.generator(f"glove.{word}", recipe["seed"]).standard_normal(size)
-        for word in case.config["vocabulary"]
-    }
-    kinds = {"mini": ("miniImageNet", mini_words), "tiered": ("tieredImageNet", tiered_words)}
-    kinds |= {"cifar": ("CIFAR", cifar_words)}
-    return {
-        f"f64_{name}": class_vectors(case.config[listed], vocabulary, words, zero_unknown=name == "mini")
-        for name, (listed, words) in kinds.items()
-        if listed in case.config
-    }
-
-
-def run_eval_transform(case: Case) -> dict[str, Any]:
-    """Enlarged and cut (published: to 92, to 84), with the constants of either backbone."""
-    case.config.like(interpolation="^bilinear with antialiasing")
-    case.config.aside("torchvision", "pillow")
-    recipe = case.recipe("pictures")
-    count, height, width, channels = recipe["shape"]
-    drawn = fill.image("pictures", (count, channels, height, width), recipe["seed"])
-    pictures = byte_picture(drawn, recipe["rule"], "input 'pictures'")
-    sides = matched(r"resize (\d+), centre crop (\d+)", case.data["what"], case.path.name)
-    larger, side = int(sides[1]), int(sides[2])
-    results = {}
-    for name in case.config["backbones"]:
-        transform = FixedTransform((side, side), resize=(larger,), filter="bilinear", constants=CONSTANTS[name])
-        results[name] = torch.stack([transform(picture) for picture in pictures])
-    return results
-
-
-def run_sampler(case: Case) -> dict[str, Any]:
-    """The published sampler from torch's generator."""
-    config = case.config
-    config.like(order=SHOT_MAJOR)
-    recipe = case.recipe("permutation")
-    rule = matched(r"permutation\(repeat\(arange\((\d+)\), (\d+)\)\)", recipe["rule"], "input 'permutation'")
-    rows = np.repeat(np.arange(int(rule[1])), int(rule[2]))
-    labels = fill.generator("permutation", recipe["seed"]).permutation(rows)
-    episodes = shot_major_episodes(
-        torch.from_numpy(labels),
-        n_episodes=config["n_batch"],
-        n_way=config["n_cls"],
-        per_class=config["n_per"],
-        generator=torch.Generator().manual_seed(int(_match(r"manual_seed\((\d+)\)", config["seed"]))),
-    )
-    return {"indices": torch.stack(list(episodes))}
 
 
 def _backbone(case: Case) -> tuple[Backbone, str]:
@@ -404,20 +325,16 @@ def _named(model: nn.Module, *, gradients: bool = False) -> dict[str, Any]:
 
 def _listed(case: Case, output: str = "grad_norms") -> list[str]:
     """The names that an output stands for, as its description lists them."""
-    return json.loads(_match(r"(\[.*\])", case.data["outputs"][output]["what"]))
+    return json.loads(stated_in(r"(\[.*\])", case.data["outputs"][output]["what"]))
 
 
 def _norms(tensors: dict[str, Any], names: list[str]) -> list[float]:
     return [float(tensors[name].detach().double().norm()) for name in names]
 
 
-def _match(pattern: str, text: str) -> str:
-    return matched(pattern, text, "a sentence of the case")[1]
-
-
 def _number(name: str, sentence: str) -> float:
     """``weight_decay 5e-4``."""
-    return float(_match(rf"\b{name} ([\d.]+(?:e-?\d+)?)", sentence))
+    return float(stated_in(rf"\b{name} ([\d.]+(?:e-?\d+)?)", sentence))
 
 
 PARTS: dict[str, Runner] = {
@@ -428,8 +345,5 @@ PARTS: dict[str, Runner] = {
     "concat": run_concatenation,
     "fusion_meta_steps": run_fusion_meta_steps,
     "concat_meta_steps": run_concatenation_meta_steps,
-    "functions": run_functions,
-    "label_embeddings": run_label_embeddings,
-    "eval_transform": run_eval_transform,
-    "sampler": run_sampler,
+    **AROUND,
 }

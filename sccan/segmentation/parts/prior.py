@@ -20,7 +20,6 @@ from torch import Tensor
 
 from sccan.pointwise import pointwise
 from sccan.segmentation.parts.cells import unit_cells
-from sccan.traced import becomes_graph
 
 EPSILON = 1e-7
 PAIRS = 2**24  # similarities held at a time (64 MiB)
@@ -63,9 +62,10 @@ def foreground_only(support: PriorSupport) -> PriorSupport:
     position is kept wherever there is any, since its similarity of 0 may be the highest.
 
     How many positions are kept must be known on the host. So the support is returned as it is by compiled code, which
-    wants sizes that do not change, and on devices that would have to be waited for.
+    wants sizes that do not change, in a graph, which serves for other values, and on devices that would have to be
+    waited for.
     """
-    if becomes_graph() or support.weights.device.type != "cpu":
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or support.weights.device.type != "cpu":
         return support
     inside = support.weights > 0
     kept = min(int(inside.sum(-1).max()) + 1, inside.shape[-1])
