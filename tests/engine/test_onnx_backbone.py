@@ -37,7 +37,7 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 @pytest.mark.parametrize(
     ("make", "size"),
     [
-        (lambda: packaged_backbone("lite0", stages=("blocks.2", "blocks.4"), output_stride=16), (64, 96)),
+        (lambda: packaged_backbone("lite1", stages=("blocks.2", "blocks.4"), output_stride=16), (64, 96)),
         (lambda: DeepStemResNet(50), (65, 49)),
         (SmallResNet, (65, 49)),
         (lambda: timm_backbone("resnet18", stages=(1, 2)), (64, 64)),
@@ -64,7 +64,7 @@ def test_maps_are_those_of_torch_for_any_number_of_pictures(make: type[Backbone]
 
 
 def test_a_size_that_cannot_be_traced_is_computed_by_torch() -> None:
-    own = packaged_backbone("lite0", stages=("blocks.2",))
+    own = packaged_backbone("lite1", stages=("blocks.2",))
     graph = OnnxBackbone(own)
     images = torch.randn(1, 3, 65, 64)
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_without_a_place_to_keep_it_the_graph_serves_once(tmp_path: Path) -> Non
 
 
 def test_a_method_is_computed_by_onnx_wherever_it_holds_the_backbone() -> None:
-    backbone = packaged_backbone("lite0", stages=("blocks.1",))
+    backbone = packaged_backbone("lite1", stages=("blocks.1",))
     method = nn.ModuleDict({"backbone": backbone, "inner": nn.ModuleDict({"backbone": backbone})})
     assert with_engine(method, "torch", CPU, "float32") == "torch"
     assert method["backbone"] is backbone
