@@ -41,8 +41,8 @@ SEGMENTATION = (
 )
 BASE_LEARNERS = ("pascal/pascal_split0_resnet50", "pascal/pascal_split0_vgg16", "shapes/shapes_split0")
 CLASSIFICATION = (
-    *("can", "tsf", "tasnet"),
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("dmf", "spatialformer", "cecnet", "amtnet")),
+    *("can", "tsf"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("tasnet", "dmf", "spatialformer", "cecnet", "amtnet")),
 )
 
 
@@ -60,7 +60,7 @@ def bytes_episode(shots: int, queries: int, side: int, labels: Tensor | None = N
     )
 
 
-@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("lower", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("name", SEGMENTATION)
 def test_segmentation(name: str, lower: bool) -> None:
     cfg = load_config(f"config/pascal/pascal_split0_{name}.yaml", [])
@@ -139,7 +139,7 @@ def test_classification(name: str) -> None:
             assert devices(model.predict(query, state)) == devices(state) == {"cuda"}
 
 
-@pytest.mark.parametrize("config", [PASCAL, PASCAL_BAM])
+@pytest.mark.parametrize("config", [PASCAL, pytest.param(PASCAL_BAM, marks=pytest.mark.slow)])
 def test_segmentation_is_evaluated_without_waiting(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

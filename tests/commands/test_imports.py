@@ -52,6 +52,7 @@ def test_segment_imports_only_what_its_model_uses(tmp_path: Path) -> None:
     assert "scipy" in imported(["segment", *with_another], ("scipy",)), "the list above would name what is used"
 
 
+@pytest.mark.slow
 def test_a_graph_that_is_kept_needs_nothing_but_its_engine(tmp_path: Path) -> None:
     photos, examples = write_leaves(tmp_path, count=2)
     words = ["segment", "--support", str(examples), "--images", str(photos), "--size", "128", "--engine", "onnx"]
@@ -60,6 +61,7 @@ def test_a_graph_that_is_kept_needs_nothing_but_its_engine(tmp_path: Path) -> No
     assert found == ["onnxruntime"]
 
 
+@pytest.mark.slow
 def test_classify_imports_only_what_its_model_uses(tmp_path: Path) -> None:
     photos, _ = write_leaves(tmp_path, count=3)
     for number, photo in enumerate(sorted(photos.iterdir())[:2]):

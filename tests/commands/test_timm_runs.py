@@ -100,6 +100,7 @@ def vit(tmp_path: Path) -> list[str]:
     return f"{model} METHOD.SCCAN.PRIOR_STAGE norm TEST.SIZE 64 TRAIN.SIZE [64,64] TRAIN.CACHE_VIEWS 0".split()
 
 
+@pytest.mark.slow
 def test_sccan_on_token_maps_is_trained_and_tested(tiny: Tiny, tmp_path: Path) -> None:
     options = vit(tmp_path)
     assert train.main(argv(tiny, "eyes_vit", *options)) == 0

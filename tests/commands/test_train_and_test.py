@@ -95,6 +95,7 @@ def test_predictions_are_scored_under_the_protocol_they_were_made_under(
     assert f"was made under protocol '{protocol}" in line
 
 
+@pytest.mark.slow
 def test_two_processes_print_the_digits_of_one(tiny: Tiny, tmp_path: Path) -> None:
     for processes, folder in ((1, "one"), (2, "two")):
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]

@@ -164,6 +164,7 @@ np.save(sys.argv[3], find(Path(sys.argv[1]), sys.argv[2], "object"))
 """
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_finds_the_same_without_torch(tmp_path: Path, examples: Path) -> None:
     assert main(["export", "--support", str(examples), "--out", str(tmp_path / "out"), "--size", "128"]) == 0
     photo = save(tmp_path / "photo.png", disc(70, 90, seed=5)[0])
