@@ -30,7 +30,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("report", "attention", "backbones", "episodes", "settings", "published_config"),
         ("files", "pointwise", "settings_classification"),
         ("ranges",),
-        ("errors",),
+        ("errors", "faults"),
     ),
     "reference": (("systems",), (OWN,)),
     "builders": (("released",), ("segmentation", "classification"), (OWN,)),

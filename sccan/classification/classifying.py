@@ -6,6 +6,7 @@ Letters: S support pictures, Q pictures to classify, N classes.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined
+from sccan.faults import InHalves
 from sccan.method import Method
 
 NONE = "none of these"
@@ -61,9 +63,17 @@ class Classifying:
 
     def encode(self, images: Sequence[np.ndarray]) -> Features:
         """Features of pictures of any size, with the leading dimension [n]."""
-        inputs = torch.stack([self.transform(image) for image in images]).to(self.device)
-        with torch.no_grad(), self.autocast():
-            return self.method.encode(inputs)
+
+        def encoded(inputs: Sequence[Tensor]) -> Features:
+            together = torch.stack(list(inputs)).to(self.device)
+            with torch.no_grad(), self.autocast():
+                return self.method.encode(together)
+
+        return joined(self._fitting(encoded, [self.transform(image) for image in images]))
+
+    @functools.cached_property
+    def _fitting(self) -> InHalves:
+        return InHalves(self.device, "pictures")
 
     def probabilities(self, features: Features, state: Any) -> Tensor:
         """Softmax of the method's scores, float32 [Q, N] on the CPU.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sccan.errors import InputError
+from sccan.faults import is_lost_device, is_want_of_memory
 from sccan.files.plain import LONGEST_LINE, one_line, plain
 from sccan.files.terminal import use_plain_streams
 from sccan.files.writing import told
@@ -23,7 +24,8 @@ Main = Callable[[list[str] | None], int]
 def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code: 2 and one clear line for bad input, 130 when interrupted.
 
-    A disk that is full or may not be written, and memory that does not suffice, are told in a line as well.
+    A disk that is full or may not be written, memory that does not suffice, and a device that is gone are told in a
+    line as well.
     """
     use_plain_streams()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -42,7 +44,7 @@ def run_main(main: Main, argv: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except (OSError, MemoryError, RuntimeError) as error:
-        line = told(error) if isinstance(error, OSError) else _want_of_memory(error)
+        line = told(error) if isinstance(error, OSError) else _told_fault(error)
         if not line:
             raise
         code = _refuse(line)
@@ -83,13 +85,17 @@ def _refuse(line: str) -> int:
     return 2
 
 
-def _want_of_memory(error: Exception) -> str:
-    """What to say of an error that means too little memory; empty where it means something else."""
-    signs = ("OutOfMemoryError", "MemoryError", "can't allocate memory", "not enough memory")
-    text = f"{type(error).__name__}: {error}"
-    if not any(sign in text for sign in signs):
-        return ""
-    return f"the memory does not suffice ({one_line(text)[:200]}); use smaller pictures or batches, or fewer --workers"
+def _told_fault(error: Exception) -> str:
+    """What to say of an error that a machine brings; empty where it is a bug of ours."""
+    text = one_line(f"{type(error).__name__}: {error}")[:200]
+    if is_want_of_memory(error):
+        return f"the memory does not suffice ({text}); use smaller pictures or batches, or fewer --workers"
+    if is_lost_device(error):
+        return (
+            f"the device does not answer any more ({text}); what is finished is kept: when it is back, or with "
+            "--device cpu, run the same command again (a training with --resume)"
+        )
+    return ""
 
 
 def parser(description: str, example: str) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ Letters: B episodes in a batch, R numbers in a row, C channels, H W picture size
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
@@ -22,10 +23,11 @@ from sccan.engine.features import FutureCache, foretell_misses
 from sccan.engine.folded import folded_backbones
 from sccan.engine.loading import Picture, load_in_order
 from sccan.engine.modes import autocast, check_precision, evaluation_mode
-from sccan.engine.order import EpisodeBatch, SupportSet, dealt, episode_batches
+from sccan.engine.order import EpisodeBatch, SupportSet, dealt, episode_batches, support_sets
 from sccan.engine.progress import Progress
 from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.errors import InputError
+from sccan.faults import InHalves
 from sccan.method import Method
 
 PictureT = TypeVar("PictureT", bound=Picture)
@@ -240,9 +242,14 @@ class _Encoder:
         features = self.files.read(number, support=number in self.supports)
         return None if features is None else self._stored(features.maps, features.image_size)
 
+    @functools.cached_property
+    def _fitting(self) -> InHalves:
+        return InHalves(self.device, "pictures")
+
     def _encode(self, pictures: Sequence[PictureT]) -> list[Features]:
-        if not pictures:
-            return []
+        return [features for some in self._fitting(self._encode_some, pictures) for features in some]
+
+    def _encode_some(self, pictures: Sequence[PictureT]) -> list[Features]:
         images = torch.stack([picture.image for picture in pictures])  # [N, 3, H, W]
         if self.device.type == "cuda":
             images = images.pin_memory()  # else the copy waits for what the device does
@@ -275,24 +282,43 @@ class _Predictor:
     def __init__(self, method: Method, source: EpisodeSource[Any], device: torch.device, precision: str) -> None:
         self._method, self._source, self._device, self._precision = method, source, device, precision
         self._latest: tuple[tuple[SupportSet, ...], Any] | None = None
+        self._episodes_fitting, self._queries_fitting = InHalves(device, "episodes"), InHalves(device, "queries")
 
     def __call__(self, batch: EpisodeBatch, pictures: Mapping[int, Any], features: Mapping[int, Features]) -> Tensor:
         """Float32 outputs with one leading entry per episode."""
+
+        def some(specs: Sequence[EpisodeSpec]) -> Tensor:
+            if not batch.merged or len(specs) > 1:
+                return self._outputs(specs, batch.merged, pictures, features).float()
+            [spec] = specs
+            parts = self._queries_fitting(
+                lambda query: self._outputs([_asking(spec, query)], True, pictures, features).float(), spec.query[0]
+            )
+            return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
         with autocast(self._device, self._precision):
-            outputs = self._outputs(batch, pictures, features).float()  # [B, Q, ...]
+            parts = self._episodes_fitting(some, batch.specs)
+        outputs = torch.cat(parts) if len(parts) > 1 else parts[0]  # [B, Q, ...]
         return outputs.flatten(0, 1).unsqueeze(1) if batch.merged else outputs
 
-    def _outputs(self, batch: EpisodeBatch, pictures: Mapping[int, Any], features: Mapping[int, Features]) -> Tensor:
-        if batch.merged and self._latest is not None and self._latest[0] == batch.support_sets:
+    def _outputs(
+        self,
+        specs: Sequence[EpisodeSpec],
+        merged: bool,
+        pictures: Mapping[int, Any],
+        features: Mapping[int, Features],
+    ) -> Tensor:
+        sets = support_sets(specs)
+        if merged and self._latest is not None and self._latest[0] == sets:
             # The support is not needed again; the queries stand in its place.
-            queries = [dataclasses.replace(spec, support=spec.query) for spec in batch.specs]
+            queries = [dataclasses.replace(spec, support=spec.query) for spec in specs]
             _, query = self._method.encode_episode(self._assembled(queries, pictures, features))
             return self._method.predict(query, self._latest[1])
         self._latest = None  # frees its memory before the next one is made
-        episode = self._assembled(batch.specs, pictures, features)
+        episode = self._assembled(specs, pictures, features)
         support, query = self._method.encode_episode(episode)
         state = self._method.condition_episode(support, episode)
-        self._latest = batch.support_sets, state
+        self._latest = sets, state
         return self._method.predict(query, state)
 
     def _assembled(
@@ -302,6 +328,11 @@ class _Predictor:
         here = {number: features[number].to(self._device) for number in needed}
         episode = self._source.assemble(specs, pictures, here)
         return (episode.pin_memory() if self._device.type == "cuda" else episode).to(self._device)
+
+
+def _asking(spec: EpisodeSpec, query: Sequence[int]) -> EpisodeSpec:
+    """The same support set with some of its queries."""
+    return dataclasses.replace(spec, query=(tuple(query),))
 
 
 def _with_features(

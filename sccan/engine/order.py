@@ -33,10 +33,10 @@ class EpisodeBatch:
     specs: tuple[EpisodeSpec, ...]
     merged: bool
 
-    @property
-    def support_sets(self) -> tuple[SupportSet, ...]:
-        """What a method is conditioned on."""
-        return tuple((spec.classes, spec.support) for spec in self.specs)
+
+def support_sets(specs: Sequence[EpisodeSpec]) -> tuple[SupportSet, ...]:
+    """What a method is conditioned on in episodes."""
+    return tuple((spec.classes, spec.support) for spec in specs)
 
 
 def episode_batches(specs: Sequence[EpisodeSpec], size: int) -> list[EpisodeBatch]:

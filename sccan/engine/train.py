@@ -37,6 +37,7 @@ from sccan.engine.train_settings import (
 from sccan.engine.training_state import Standing, set_random_state, training_state
 from sccan.engine.update import Updater
 from sccan.errors import InputError
+from sccan.faults import is_want_of_memory
 
 AGREE_EVERY = 10
 """Steps between two agreements of several processes on stopping and saving; one process decides at every step."""
@@ -139,7 +140,17 @@ class _Trainer:
     def _step(self) -> None:
         done = self.standing.step
         count = self.timeline.batches_in(done)
-        losses = self.updater.step(done + 1, (self._next_batch(done, index) for index in range(count)), count)
+        try:
+            losses = self.updater.step(done + 1, (self._next_batch(done, index) for index in range(count)), count)
+        except RuntimeError as error:
+            if not is_want_of_memory(error):
+                raise
+            raise InputError(
+                f"the memory of {self.runtime.device} does not hold step {done + 1}; a smaller batch would be another "
+                "training, so none is taken unasked: halve TRAIN.BATCH_SIZE and double TRAIN.ACCUMULATION (the same "
+                "gradients, unless norms learn from the batch), or set TRAIN.PRECISION bf16, and start anew; where "
+                "others had taken the memory, go on with --resume"
+            ) from error
         self.meter.add(losses)
         self.standing.step = done + 1
         if self.timeline.ends_epoch(done + 1):

@@ -44,6 +44,8 @@ def batched(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
 
 def joined(parts: Sequence[Features]) -> Features:
     """Features of several groups of pictures of one size, along their single leading dimension; maps that all have."""
+    if len(parts) == 1:
+        return parts[0]
     names = [name for name in parts[0].maps if all(name in part.maps for part in parts)]
     maps = {name: torch.cat([part.maps[name] for part in parts]) for name in names}
     return Features(maps, parts[0].image_size)

@@ -24,6 +24,7 @@ from sccan.engine.modes import evaluation_mode
 from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
+from sccan.faults import is_lost_device, is_want_of_memory
 from sccan.files.decoding import image_size
 from sccan.files.photos import read_photo
 from sccan.page.classes import ClassEntry
@@ -171,6 +172,12 @@ class Finder:
                     continue
                 except InputError as error:
                     self.tell("message", {"level": "error", "text": str(error)})
+                except RuntimeError as error:
+                    if not is_lost_device(error):
+                        raise
+                    text = "The device does not answer any more. What you drew is kept: start sccan label again."
+                    self.tell("message", {"level": "error", "text": text})
+                    return
 
     def _step(self) -> bool:
         """One piece of work, the most wanted first; whether there was any."""
@@ -184,7 +191,7 @@ class Finder:
             return True
         for keys, work in ((self._left(), self._look), (self._unknown(), self._features)):
             if few := [*itertools.islice(keys, self.lanes)]:
-                list(self._lanes.map(work, few))
+                list(self._lanes.map(functools.partial(self._fitting, work), few))
                 self.tell("progress", self.progress())
                 return True
         if self._search is not None and not self._checked:
@@ -192,6 +199,22 @@ class Finder:
             self._check()
             return True
         return False
+
+    def _fitting(self, work: Callable[[str], object], key: str) -> None:
+        """Work on a picture; what the device's memory does not hold beside others is left for its next turn, alone."""
+        alone = self.lanes == 1
+        try:
+            work(key)
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not is_want_of_memory(error):
+                raise
+        if not alone:
+            self.lanes = 1
+            text = f"The memory of {self.segmenter.device} does not hold several pictures; going on with one at a time."
+            self.tell("message", {"level": "note", "text": text})
+        else:
+            self._cannot_read(key, f"the memory of {self.segmenter.device} does not hold it; make it smaller")
 
     def _begin(self) -> None:
         """Conditions every class on the examples as they are now."""

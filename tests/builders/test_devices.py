@@ -6,6 +6,7 @@ Published sizes throughout, since nothing is computed. What this cannot show is 
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,8 +15,10 @@ from sccan.backbones.timm_backbone import timm_backbone
 from sccan.benchmark.everything import PASCAL, PASCAL_BAM, SMALL, SMALL_PICTURES
 from sccan.benchmark.synthetic import synthetic_settings
 from sccan.builders.classification.data import augmentation, build_classifier, fixed_transform, training_job
-from sccan.builders.segmentation.data import episode_source, logit_score, novel_plan, open_data
+from sccan.builders.released.trained import load_trained
+from sccan.builders.segmentation.data import episode_source, logit_score, novel_plan, open_data, protocol_of
 from sccan.builders.segmentation.models import build_base_learner, build_method
+from sccan.classification.classifying import Classifying
 from sccan.classification.data.episodes import augmented
 from sccan.classification.methods.tasnet import TasNet
 from sccan.config import load_config
@@ -25,6 +28,7 @@ from sccan.episodes.episode import Episode
 from sccan.segmentation.data.sampling.training import prepare_episode, prepare_pixels
 from sccan.segmentation.evaluation.part_scores import PartScore
 from sccan.segmentation.evaluation.shot_vote import VotingMethod
+from sccan.segmentation.finding.segmenting import Segmenting
 from sccan.segmentation.methods.all_answers import AllAnswers
 from sccan.segmentation.methods.bam import BAM
 from sccan.segmentation.parts.pixel_batch import PixelBatch
@@ -174,3 +178,17 @@ def test_classification_pictures_are_prepared_on_the_device(resident: bool, tmp_
     assert devices(ready) == {"cuda"}
     assert ready.query_images is not None
     assert ready.query_images.dtype == torch.float32
+
+
+@pytest.mark.parametrize("support", [False, True])
+def test_pictures_of_ones_own_are_encoded_on_the_device(support: bool) -> None:
+    """What follows waits for the host once for every set of examples, which cannot be run on such tensors."""
+    pictures = [np.zeros((90, 120, 3), np.uint8)] * 3
+    trained = load_trained("segment")
+    transform = protocol_of(trained.cfg).transform(128)
+    telling = load_trained("classify")
+    with fake_tensors():
+        segmenting = Segmenting(on_device(trained.method), transform, device=DEVICE, batch=2)
+        assert devices(segmenting.encode(pictures, support=support)) == {"cuda"}
+        classifying = Classifying(on_device(telling.method), fixed_transform(telling.cfg), DEVICE)
+        assert devices(classifying.encoded(pictures, batch=2)) == {"cuda"}

@@ -284,3 +284,29 @@ def test_what_a_method_keeps_can_be_trained_with_later() -> None:
     assert method.kept is not None
     (method.kept * method.classifier.weight).sum().backward()
     assert method.classifier.weight.grad is not None
+
+
+@pytest.mark.parametrize("holds", [1, 2, 3])
+def test_a_device_with_little_memory_gives_the_rows_of_one_with_enough(
+    holds: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Little(Counting):
+        def encode(self, images: torch.Tensor) -> Features:
+            self._hold(len(images))
+            return super().encode(images)
+
+        def predict(self, query: Any, state: torch.Tensor) -> torch.Tensor:
+            self._hold(query.maps["map"].shape[:2].numel())
+            return super().predict(query, state)
+
+        def _hold(self, count: int) -> None:
+            if count > holds:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    for source in (RepeatedSupport(11), ToySource(7)):
+        options = {"batch_size": 6, "encode_batch": 5}
+        rows, expected = run(source, Little(), **options), run(source, Counting(), **options)
+        assert torch.equal(rows[:, :4], expected[:, :4])
+    assert "the memory of cpu does not hold 5 pictures at once; going on with 2" in caplog.messages
+    assert any("episodes at once" in message for message in caplog.messages)
+    assert any("queries at once" in message for message in caplog.messages)

@@ -304,3 +304,20 @@ def test_two_processes_stop_together_and_resume_exactly(two_processes: list[dict
 def test_unfit_settings_are_refused(values: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError, match=line):
         TrainSettings(**{"epochs": 1, **values})
+
+
+def test_too_little_memory_ends_a_training_with_what_to_do_and_changes_nothing(tmp_path: Path) -> None:
+    class Little(ToyMethod):
+        steps = 0
+
+        def encode(self, images: torch.Tensor) -> Any:
+            if self.training:
+                Little.steps += 1
+            if Little.steps > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+            return super().encode(images)
+
+    message = "the memory of cpu does not hold step 2; .* halve TRAIN.BATCH_SIZE and double TRAIN.ACCUMULATION"
+    with pytest.raises(InputError, match=message):
+        trained(tmp_path, ToyTask(), SETTINGS, model=Little())
+    assert Little.steps == 3, "it is not tried again with less; a step encodes twice"

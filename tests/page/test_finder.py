@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,55 @@ def test_examples_are_checked_by_one_another(finder: Finder, store: Store, event
     assert {check.name for check in finder.checks} == {"a.jpg", "b.png"}
     assert all(check.how == "predicted from the other" for check in finder.checks)
     assert all(0 <= check.iou <= 1 for check in finder.checks)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_pictures_that_do_not_fit_together_are_looked_at_alone(
+    store: Store, segmenter: Segmenter, events: Events, fits: bool
+) -> None:
+    """What two lanes do not hold is done by one; what one does not hold is told of the picture."""
+    inside, lock, both = [0], threading.Lock(), threading.Barrier(2, timeout=30)
+
+    def enter(module: nn.Module, given: Any) -> None:
+        with lock:
+            inside[0] += 1
+        if finder.lanes == 2:
+            both.wait()
+        if inside[0] > 1 or not fits:
+            with lock:
+                inside[0] -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    def leave(module: nn.Module, given: Any, found: Any) -> None:
+        with lock:
+            inside[0] -= 1
+
+    backbone = segmenter.task.method.get_submodule("backbone")
+    hooks = [backbone.register_forward_pre_hook(enter), backbone.register_forward_hook(leave)]
+    finder = Finder(store, segmenter, events)
+    finder.lanes, finder._lanes = 2, ThreadPoolExecutor(2)
+    finder.start()
+    try:
+        events.wait(lambda: finder.progress()["known"] + len(finder.problems) == 4)
+    finally:
+        finder.stop()
+        for hook in hooks:
+            hook.remove()
+    assert finder.lanes == 1
+    assert sorted(finder.problems) == ([] if fits else sorted([A, B, C, D]))
+    assert any("one at a time" in content.get("text", "") for kind, content in events.told if kind == "message")
+
+
+def test_a_device_that_is_gone_is_told_and_ends_the_search(store: Store, segmenter: Segmenter, events: Events) -> None:
+    def gone(module: nn.Module, given: Any) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    hook = segmenter.task.method.get_submodule("backbone").register_forward_pre_hook(gone)
+    finder = Finder(store, segmenter, events)
+    finder.start()
+    try:
+        events.wait(lambda: any(kind == "message" and content["level"] == "error" for kind, content in events.told))
+    finally:
+        finder.stop()
+        hook.remove()
+    assert "start sccan label again" in events.told[-1][1]["text"]

@@ -1,5 +1,7 @@
 """Small models in files and small pictures of shapes, for the tests of what a user of the library does."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,23 @@ def _written(path: Path, model: nn.Module, cfg) -> Path:  # type: ignore[no-unty
             value.uniform_(0.5, 1.5, generator=generator)
     write_weights(path, model.state_dict(), {"method": cfg.METHOD.NAME, "settings": model_settings(cfg)})
     return path
+
+
+@contextlib.contextmanager
+def little_memory(model: nn.Module, holds: int) -> Iterator[list[int]]:
+    """Inside the block the model's backbone says that it holds so many pictures at most; how many it was given."""
+    given: list[int] = []
+
+    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        given.append(len(inputs[0]))
+        if len(inputs[0]) > holds:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    hook = model.get_submodule("backbone").register_forward_pre_hook(look)
+    try:
+        yield given
+    finally:
+        hook.remove()
 
 
 def disc(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import sccan
+from sccan.builders.released.trained import load_trained
 from sccan.classification.classifying import NONE, Classifying
 from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.episodes.episode import Features
@@ -15,7 +16,7 @@ from sccan.errors import InputError
 from sccan.method import Method
 from sccan.predict import ClassifiedPicture, Classifier, Supports
 from tests.classification.made_up import small_spatialformer
-from tests.predict.made_up import classifier_file, save
+from tests.predict.made_up import classifier_file, little_memory, save
 
 NAMES = ("cat", "cow", "dog")
 
@@ -162,3 +163,17 @@ def test_supports_that_cannot_serve_are_one_clear_line(folders: tuple[Path, Path
     (folders[1] / "z.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"z\.png cannot be decoded: it is no picture of a known format"):
         classifier(Supports.from_folder(folders[0]), folders[1])
+
+
+def test_where_memory_is_short_fewer_pictures_are_encoded_together(
+    folders: tuple[Path, Path], classifier_path: Path
+) -> None:
+    supports = Supports.from_folder(folders[0])
+    plenty, little = (Classifier(load_trained(classifier_path), device="cpu", batch=4) for _ in range(2))
+    expected = plenty(supports, folders[1])
+    with little_memory(little.trained.method, 3) as given:
+        found = little(supports, folders[1])
+    assert given.count(4) == 1
+    assert isinstance(found, list)
+    assert isinstance(expected, list)
+    torch.testing.assert_close(_rows(found), _rows(expected), atol=1e-5, rtol=1e-4)

@@ -9,11 +9,12 @@ from PIL import Image
 
 import sccan
 from sccan.builders.ready import DEFAULT
+from sccan.builders.released.trained import load_trained
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
 from sccan.predict import SegmentedPicture, Segmenter, Supports
 from sccan.segmentation.finding.segmenting import label_map
-from tests.predict.made_up import disc
+from tests.predict.made_up import disc, little_memory
 
 IMAGE, MASK = disc(40, 60)
 OTHER, MOON = disc(50, 30, seed=1)
@@ -149,3 +150,21 @@ def test_examples_without_any_background_are_refused_where_nothing_is_trained() 
 
 def test_a_trained_method_takes_examples_without_background(segmenter: Segmenter) -> None:
     assert len(segmenter.condition(Supports.from_arrays([IMAGE], [np.ones_like(MASK)], classes="disc"))) == 1
+
+
+@pytest.mark.parametrize("tile", [0, 40])
+def test_where_memory_is_short_fewer_pictures_are_computed_together(
+    segmenter_path: Path, supports: Supports, photos: Path, tile: int
+) -> None:
+    plenty, little = (Segmenter(load_trained(segmenter_path), device="cpu", batch=4, tile=tile) for _ in range(2))
+    expected = plenty(supports, photos)
+    with little_memory(little.trained.method, 2) as given:
+        found = little(supports, photos)
+    assert max(given) == 4
+    assert given.count(4) == 1, "what did not fit is not tried again"
+    assert isinstance(found, list)
+    assert isinstance(expected, list)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+    with little_memory(little.trained.method, 0), pytest.raises(torch.OutOfMemoryError):
+        little(supports, photos)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined
 from sccan.errors import InputError
+from sccan.faults import InHalves
 from sccan.method import Method
 from sccan.segmentation.data.labels.masks import class_mask
 from sccan.segmentation.data.transforms.published import FixedTransform
@@ -188,6 +190,7 @@ class Segmenting:
             raise InputError(f"a batch of {batch} pictures is none; give at least 1")
         self.method, self.transform, self.device = method, transform, device
         self.autocast, self.batch, self.tile = autocast, batch, tile
+        self._fitting = InHalves(device, "pictures or tiles")
 
     def condition(self, shots: Sequence[Shot], class_names: Sequence[str]) -> list[ClassState]:
         """Every class conditioned on the shots that show it; each picture is encoded once.
@@ -244,11 +247,15 @@ class Segmenting:
         pieces: list[list[tuple[Tile, Tensor]]] = [[] for _ in images]
         sums: list[list[Tensor]] = [[] for _ in images]
         jobs = ((place, tile) for place, image in enumerate(images) for tile in tiles(_size(image), self.tile))
-        for group in batched(jobs, self.batch):
+
+        def answered(group: Sequence[tuple[int, Tile]]) -> list[Answer]:
             parts = [tile.cut(images[place]) for place, tile in group]
-            sizes = [_size(part) for part in parts]
             encoded = self.encode(parts) if known is None else known
-            for (place, tile), answer in zip(group, self.answers(encoded, sizes, states), strict=True):
+            return self.answers(encoded, [_size(part) for part in parts], states)
+
+        for group in batched(jobs, self.batch):
+            found = self._fitting(answered, group) if known is None else [answered(group)]
+            for (place, tile), answer in zip(group, chain.from_iterable(found), strict=True):
                 pieces[place].append((tile, answer.margins))
                 sums[place].append(answer.sums)
         totals = [torch.stack(own).sum(0) for own in sums]  # [N, C] each
@@ -277,9 +284,13 @@ class Segmenting:
         Args:
             support: they are to serve as examples (and may be segmented as well).
         """
-        inputs = torch.stack([self.transform.image(image) for image in images]).to(self.device)
-        with torch.no_grad(), self.autocast():
-            return self.method.encode_support(inputs) if support else self.method.encode(inputs)
+
+        def encoded(inputs: Sequence[Tensor]) -> Features:
+            together = torch.stack(list(inputs)).to(self.device)
+            with torch.no_grad(), self.autocast():
+                return self.method.encode_support(together) if support else self.method.encode(together)
+
+        return joined(self._fitting(encoded, [self.transform.image(image) for image in images]))
 
     def answers(
         self, encoded: Features, sizes: Sequence[tuple[int, int]], states: Sequence[ClassState]
