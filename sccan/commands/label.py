@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import sys
 import threading
 import webbrowser
@@ -27,6 +28,11 @@ Everything that you draw is kept in photos/.sccan/ at once; the same command goe
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when the server was stopped with Ctrl-C."""
     args = _parser().parse_args(argv)
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError(
+            "sccan label is a page for one person, which one process serves: start it without torchrun; many processes "
+            "find in many pictures by torchrun -m sccan segment, whose masks the page then takes (docs/multi_node.md)"
+        )
     with needs("the page", "page"):
         from sccan.page.opening import PageServer
     from sccan.page.places import find_gallery

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +13,16 @@ import numpy as np
 import torch
 
 from sccan.builders.released.trained import load_trained
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.commands.own_pictures import add_compute_options, add_learn_option, add_model_option, require_apart
+from sccan.engine.distributed import Runtime, start
 from sccan.engine.environment import describe_environment
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
 from sccan.files.alone import alone_in
 from sccan.files.made import Made
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
-from sccan.predict.mark_one import Draw, Finding, MarkOne, Score, class_label, plan, scores
+from sccan.predict.mark_one import Draw, Finding, MarkOne, Score, class_label, plan, scores, shared
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Example, Supports
 from sccan.report.mark_one_page import FoundRow, WorstPicture, found_table, mark_one_page
@@ -51,39 +53,54 @@ HEADER = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0: everything that was drawn is scored."""
+    """Exit code 0: everything that was drawn is scored.
+
+    Processes that torchrun started share the pictures; the first keeps the folder and says what there is to say.
+    """
     args = _parser().parse_args(argv)
     require_apart(args.out, args.folder)
     supports = Supports.from_folder(args.folder)
     draws = _plan(args, supports)
-    segmenter = Segmenter(
-        load_trained(args.model, args.opts),
-        device=args.device,
-        precision=args.precision,
-        size=args.size,
-        engine=args.engine,
-    )
-    print("\n".join([f"model: {segmenter.trained.note}", f"pictures: {supports!r}", *supports.notes]))
-    with alone_in(args.out):
+    with start(args.device) as runtime, contextlib.ExitStack() as held:
+        segmenter = Segmenter(
+            load_trained(args.model, args.opts),
+            device=str(runtime.device),
+            precision=args.precision,
+            size=args.size,
+            engine=args.engine,
+        )
+        told = [f"model: {segmenter.trained.note}", f"pictures: {supports!r}", *supports.notes]
+        say(*told, shown=runtime.is_main)
         made = Made(args.out)
-        made.require(FILES)
-        _find(args, segmenter, supports, draws, made)
+        with runtime.main_first():
+            if runtime.is_main:
+                held.enter_context(alone_in(args.out))
+                made.require(FILES)
+        job = MarkOne(segmenter, supports, learn=args.learn)
+        found = _found(job, draws, runtime)
+        if runtime.is_main:
+            _report(args, job, segmenter, found, made)
     return 0
 
 
-def _find(
-    args: argparse.Namespace, segmenter: Segmenter, supports: Supports, draws: Sequence[Draw], made: Made
-) -> None:
-    """Finds and scores what was drawn, and writes it."""
-    job, total = MarkOne(segmenter, supports, learn=args.learn), sum(len(draw.others) for draw in draws)
-    with Progress(total, "finding", unit="picture") as bar:
-        found = list(job.run(draws, bar.advance))
+def _found(job: MarkOne, draws: Sequence[Draw], runtime: Runtime) -> list[Finding]:
+    """What was drawn, found by all processes."""
+    deal = slice(runtime.rank, None, runtime.world_size)
+    dealt = range(len(job.examples))[deal]
+    total = sum(number in dealt for draw in draws for number in draw.others)
+    label = "finding" if runtime.world_size == 1 else f"finding, the first of {runtime.world_size} processes"
+    with Progress(total, label, unit="picture", shown=runtime.is_main) as bar:
+        return shared(list(job.run(draws, bar.advance, deal)), draws, runtime)
+
+
+def _report(args: argparse.Namespace, job: MarkOne, segmenter: Segmenter, found: Sequence[Finding], made: Made) -> None:
+    """Scores what was found, and writes it."""
     rows = _rows(scores(found))
-    facts = _facts(args, segmenter, supports, found)
-    worst = _worst(job, supports.examples, found)
+    facts = _facts(args, segmenter, job.supports, found)
+    worst = _worst(job, found)
     print(found_table(rows).text())
     print(f"seconds a picture: {facts['seconds']['encoding']} to encode, {facts['seconds']['finding']} to find")
-    for path in _written(made, rows, found, supports.examples, worst, facts):
+    for path in _written(made, rows, found, job.examples, worst, facts):
         print(f"wrote {path}")
 
 
@@ -161,8 +178,9 @@ def _facts(
     }
 
 
-def _worst(job: MarkOne, examples: Sequence[Example], found: Sequence[Finding]) -> list[WorstPicture]:
+def _worst(job: MarkOne, found: Sequence[Finding]) -> list[WorstPicture]:
     """The pictures that were found worst, each once."""
+    examples = job.examples
     chosen: dict[tuple[str, int], Finding] = {}
     for one in sorted(found, key=lambda one: (one.iou, one.draw.shots)):
         chosen.setdefault((one.draw.class_name, one.example), one)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -94,17 +95,14 @@ class Runtime:
         if self.world_size == 1:
             return text
         (length,) = self.largest([len(text.encode()) if self.is_main else 0])
-        content = torch.zeros(length, dtype=torch.uint8)
-        if self.is_main:
-            content = torch.tensor(list(text.encode()), dtype=torch.uint8)
-        content = content.to(self.device)
+        content = (_bytes(text) if self.is_main else torch.zeros(length, dtype=torch.uint8)).to(self.device)
         dist.broadcast(content, src=0)
-        return bytes(content.tolist()).decode()
+        return content.cpu().numpy().tobytes().decode()
 
     def gather(self, text: str) -> list[str]:
         """The texts of all processes in rank order, on every process."""
-        own = torch.tensor([*text.encode(), 0], dtype=torch.uint8)[:, None]  # the 0 ends a text; UTF-8 has none inside
-        everything = bytes(self.gather_rows(own)[:, 0].tolist()).split(b"\0")
+        own = _bytes(f"{text}\0")[:, None]  # the 0 ends a text; UTF-8 has none inside
+        everything = self.gather_rows(own).numpy().tobytes().split(b"\0")
         return [part.decode() for part in everything[: self.world_size]]
 
     def broadcast_(self, tensors: Iterable[Tensor], source: int = 0) -> None:
@@ -132,6 +130,10 @@ class Runtime:
         here = values.to(self.device, copy=True)
         dist.all_reduce(here, op=operation)
         return here.to(values.device)
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.tensor(np.frombuffer(text.encode(), np.uint8))
 
 
 def start(device: str = "auto") -> Runtime:

@@ -8,12 +8,14 @@ Letters: K marked pictures.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from sccan.engine.distributed import Runtime
 from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
@@ -26,6 +28,8 @@ from sccan.segmentation.finding.transduction import Candidate, candidate, taught
 
 MARKABLE = 0.002
 """Least share of a picture that a class covers in pictures that are shown as marked."""
+TOLD = ("example", "intersection", "union", "background", "boundary", "seconds")
+"""What a process tells the others of a finding."""
 KEPT_BYTES = 1 << 30
 """Features that are kept for the next draw; of more, the oldest are computed again."""
 
@@ -119,21 +123,27 @@ class MarkOne:
         for example in supports.examples:
             if example.label is None:
                 raise InputError(f"{example.name} has no mask, so nothing can be scored in it; mark it or leave it out")
-        self.task, self.examples, self.learn = segmenter.task, supports.examples, learn
+        self.task, self.supports, self.learn = segmenter.task, supports, learn
+        self.examples = supports.examples
         self._kept: dict[int, tuple[Features, float]] = {}
 
-    def run(self, draws: Sequence[Draw], advance: Callable[[], None] = lambda: None) -> Iterator[Finding]:
+    def run(
+        self, draws: Sequence[Draw], advance: Callable[[], None] = lambda: None, deal: slice = slice(None)
+    ) -> Iterator[Finding]:
         """Every picture of every draw.
 
         Args:
             draws: of `plan`.
             advance: called after every picture.
+            deal: which of the folder's pictures are looked at by this process.
 
         Raises InputError: a picture cannot be read, or what is marked is too small for the model.
         """
+        dealt = range(len(self.examples))[deal]
         for draw in draws:
-            states = self._states(draw)
-            for number in draw.others:
+            own = [number for number in draw.others if number in dealt]
+            states = self._states(draw) if own else []
+            for number in own:
                 features, encoding = self._encoded(number)
                 label = class_label(self.examples[number], draw.class_name)
                 begun = time.perf_counter()
@@ -185,6 +195,18 @@ class MarkOne:
         while len(self._kept) > max(KEPT_BYTES // size, 1):
             del self._kept[next(iter(self._kept))]
         return features, self._kept[number][1]
+
+
+def shared(found: Iterable[Finding], draws: Sequence[Draw], runtime: Runtime) -> list[Finding]:
+    """What all processes have found together, in the order of the draws, on every process."""
+    places = {draw: place for place, draw in enumerate(draws)}
+    own = [(places[one.draw], *(getattr(one, name) for name in TOLD)) for one in found]
+    everything = {
+        (place, values[0]): Finding(draws[place], *values)
+        for text in runtime.gather(json.dumps(own))
+        for place, *values in json.loads(text)
+    }
+    return [everything[place, number] for place, draw in enumerate(draws) for number in draw.others]
 
 
 def class_label(example: Example, class_name: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """`sccan label`: what it refuses, each in one line, before anything is written."""
 
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sccan.commands import label
+from sccan.commands import label, segment
+from sccan.files.decoding import read_label
 from sccan.files.kinds import JOURNAL
+from sccan.page.own_annotations import take_annotations
+from sccan.page.places import find_gallery
 from sccan.page.serving import FIRST_PORT, claimed
-from tests.predict.made_up import classifier_file, save, segmenter_file
+from sccan.page.store import Store
+from tests.predict.made_up import classifier_file, disc, save, segmenter_file, white_on_black
 
 Refusal = Callable[..., str]
 
@@ -83,3 +88,32 @@ def test_models_classes_and_pairs(refusal: Refusal, model: Path, photos: Path, t
     pytest.importorskip("onnxruntime")
     nothing = str(tmp_path / "nothing.onnx")
     assert "there is no file" in refusal(label.main, [str(photos), "--model", str(model), "--sam", nothing, nothing])
+
+
+def test_many_processes_are_refused_and_what_they_find_otherwise_is_taken(
+    refusal: Refusal, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way that `docs/multi_node.md` names: segment in many processes, then the page takes the masks."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "start it without torchrun" in refusal(label.main, [str(photos)])
+    assert not (photos / ".sccan").exists()
+    monkeypatch.delenv("WORLD_SIZE")
+    image, mask = disc(60, 80)
+    save(tmp_path / "examples" / "1.jpg", image)
+    save(tmp_path / "examples" / "1.png", white_on_black(mask))
+    save(photos / "a.png", image)
+    (photos / "deep").mkdir()
+    save(photos / "deep" / "b.png", image[:50])
+    places = ["--model", str(model), "--support", str(tmp_path / "examples"), "--images", str(photos)]
+    assert segment.main([*places, "--out", str(tmp_path / "found"), "--format", "labelme", "--device", "cpu"]) == 0
+    shutil.copytree(tmp_path / "found" / "labelme" / "labelme", photos, dirs_exist_ok=True)
+    store = Store(find_gallery(photos))
+    try:
+        take_annotations(store)
+        for key, photo in store.gallery.photos.items():
+            found = read_label(tmp_path / "found" / f"{photo.name}")
+            label_map = store.label(key)
+            assert label_map is not None
+            assert (label_map == found).all()
+    finally:
+        store.close()

@@ -12,6 +12,7 @@ from sccan.builders.ready import DEFAULT
 from sccan.commands import mark_one
 from sccan.predict.mark_one import Draw, Finding, plan, scores
 from sccan.predict.supports import Supports
+from tests.engine.processes import run_module
 from tests.predict.made_up import disc, segmenter_file
 
 SIZES = ((60, 80), (50, 70), (80, 60), (64, 64), (70, 90))
@@ -74,6 +75,34 @@ def test_every_class_and_number_is_drawn_scored_and_written(folder: Path, tmp_pa
     again = tmp_path / "again"
     assert mark_one.main([*argv[:2], str(again), *argv[3:]]) == 0
     assert json.loads((again / "results.json").read_text())["results"] == stored["results"]
+
+
+@pytest.mark.slow
+def test_several_processes_write_what_one_writes(folder: Path, tmp_path: Path) -> None:
+    model = segmenter_file(tmp_path)
+
+    def words(out: str) -> list[str]:
+        drawn = ["--shots", "1", "2", "--draws", "2", "--learn", "1"]
+        return [str(folder), "--out", str(tmp_path / out), "--model", str(model), *drawn, "--device", "cpu"]
+
+    assert mark_one.main(words("1")) == 0
+    for processes in ("2", "3"):
+        launcher = ("torch.distributed.run", "--standalone", f"--nproc_per_node={processes}")
+        code, output = run_module(*launcher, "-m", "sccan", "mark-one", *words(processes), timeout=600)
+        assert code == 0, output
+        assert output.count("wrote ") == 4
+        assert _without_times(tmp_path / processes) == _without_times(tmp_path / "1")
+
+
+def _without_times(out: Path) -> dict[str, object]:
+    """What was written, but for when and how fast."""
+    results = json.loads((out / "results.json").read_text())
+    timed = {name: results.pop(name) for name in ("seconds", "environment", "threads")}
+    with (out / "pictures.csv").open(newline="") as file:
+        rows = [row[:-2] for row in csv.reader(file)]
+    page = (out / "report.html").read_text().partition("What the numbers depend on</h2>")[0]
+    assert set(timed["seconds"]) == {"encoding", "finding"}
+    return {"results": results, "rows": rows, "page": page, "worst": (out / "worst.jpg").read_bytes()}
 
 
 @pytest.mark.skipif(not DEFAULT.eyes.here, reason="the weights' package is not installed")

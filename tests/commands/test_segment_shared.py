@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from sccan.commands import segment
 from sccan.commands.segment_pictures import SegmentedFolder, Segmenter, Supports, find_photos, load_trained
 from sccan.errors import InputError
 from sccan.predict.segment_folder import HELPERS, JOURNAL
-from tests.engine.processes import run_module
+from tests.engine.processes import run_module, start_module
 from tests.predict.made_up import disc, save, segmenter_file, white_on_black
 
 SIZES = ((50, 75), (60, 75), (70, 40), (50, 75), (44, 52))
@@ -63,6 +66,46 @@ def test_several_processes_write_the_bytes_of_one(place: Path, processes: int) -
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
     assert segment.main(_words(place, f"by_{processes}")) == 1
     assert {path: path.stat().st_mtime_ns for path in out.glob("*.png")} == before, "one process goes on with it"
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_all_and_the_next_command_goes_on(place: Path) -> None:
+    many = place / "many"
+    for number in range(60):
+        save(many / f"{number}.png", disc(50, 75, seed=number)[0])
+    words = [*_words(place, "again")[:-1], str(many), "--no-overlays"]
+    words.remove("--report")
+    assert segment.main([*words, "--out", str(place / "whole")]) == 0
+    out = place / "again"
+    with start_module(
+        "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "sccan", "segment", *words
+    ) as run:
+        while run.poll() is None and _finished(out / HELPERS / "1" / JOURNAL) < 2:
+            time.sleep(0.005)
+        os.kill(_process_of_rank(1, run.pid), signal.SIGKILL)
+        assert run.wait(timeout=300) != 0
+    done = _finished(out / JOURNAL) + _finished(out / HELPERS / "1" / JOURNAL)
+    assert 2 <= done < 60
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    assert done <= len(before) < 60
+    assert segment.main(words) == 0
+    kept = sum(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    assert kept >= done, "what was finished is not done again"
+    assert _files(out) == _files(place / "whole")
+    assert not (out / HELPERS).exists()
+
+
+def _finished(journal: Path) -> int:
+    """Pictures that a journal knows to be finished."""
+    return journal.read_text().count('"regions"') if journal.is_file() else 0
+
+
+def _process_of_rank(rank: int, launcher: int) -> int:
+    """The number of a process that torchrun has started."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return next(
+        int(one) for one in children if f"\0RANK={rank}\0".encode() in Path(f"/proc/{one}/environ").read_bytes()
+    )
 
 
 def test_what_killed_processes_had_finished_is_taken_over(place: Path) -> None:

@@ -30,18 +30,27 @@ def launch(part: str, folder: Path, *launcher: str) -> tuple[int, str]:
     return run_module(*launcher, "tests.engine.processes", part, str(folder))
 
 
-def run_module(*arguments: str, timeout: int = 180) -> tuple[int, str]:
-    """Exit code and output of a Python module with arguments, on one thread."""
-    done = subprocess.run(
+def start_module(*arguments: str) -> subprocess.Popen[str]:
+    """A Python module with arguments, on one thread, its output in one pipe."""
+    return subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=timeout,
     )
-    return done.returncode, done.stdout
+
+
+def run_module(*arguments: str, timeout: int = 180) -> tuple[int, str]:
+    """Exit code and output of such a module."""
+    with start_module(*arguments) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, output
 
 
 def launch_two(folder: Path) -> list[dict[str, Any]]:
@@ -64,6 +73,8 @@ def two(folder: Path) -> None:
             "sum": runtime.sum_counts(torch.tensor([1, 10]) * (runtime.rank + 1)),
             "mean": runtime.mean(torch.tensor([0.5 + runtime.rank])),
             "largest": runtime.largest([runtime.rank, -runtime.rank]),
+            "nothing": [runtime.share(""), *runtime.gather("")],
+            "texts": runtime.gather("häuser" * runtime.rank),
             "share": runtime.share("häuser" if runtime.is_main else "other"),
             "gather": runtime.gather_rows(torch.full((3 * runtime.rank, 2), runtime.rank)),
             "main_first": _main_first(folder, runtime),

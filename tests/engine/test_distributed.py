@@ -36,6 +36,8 @@ def test_two_processes_agree(two_processes: list[dict[str, Any]]) -> None:
         assert found["mean"].tolist() == [1.0]
         assert found["largest"] == [1, 0]
         assert found["share"] == "häuser"
+        assert found["nothing"] == ["", "", ""]
+        assert found["texts"] == ["", "häuser"]
         assert found["gather"].tolist() == [[1, 1]] * 3  # the main process has no row at all
         assert found["main_first"]
 
