@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import lzma
+import os
 import re
 import shutil
 import stat
@@ -18,6 +19,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -42,6 +44,8 @@ DAMAGED = (
 )
 """What the standard library raises for archives that are cut off, altered, encrypted or of an unknown kind."""
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+LATEST = 1 << 32
+"""Seconds since 1970 up to which an archive is believed what time a file is of."""
 SPARE = 64 << 20
 """Bytes that stay free on the disk."""
 
@@ -64,8 +68,8 @@ class Reader(ABC):
         """Every member, in the order of the archive."""
 
     @abstractmethod
-    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
-        """Name and content of the wanted files, in the order of the archive; each is read before the next."""
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes], int]]:
+        """Name, content and time of the wanted files, in the archive's order; each is read before the next."""
 
 
 class _Header(tarfile.TarInfo):
@@ -90,11 +94,11 @@ class TarReader(Reader):
         while stream is not None and stream.read(1 << 20):
             pass
 
-    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes], int]]:
         for info in self.archive:
             stream = self.archive.extractfile(info) if info.isfile() and info.name in wanted else None
             if stream is not None:
-                yield info.name, stream
+                yield info.name, stream, int(max(0, min(info.mtime, LATEST)))
 
 
 class ZipReader(Reader):
@@ -110,11 +114,11 @@ class ZipReader(Reader):
             oddity = "" if usual else "a link" if kind == stat.S_IFLNK else "a device"
             yield Member(info.filename, info.file_size, info.is_dir(), oddity)
 
-    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes], int]]:
         for info in self.archive.infolist():
             if not info.is_dir() and info.filename in wanted:
                 with self.archive.open(info) as stream:
-                    yield info.filename, stream
+                    yield info.filename, stream, _seconds(info.date_time)
 
 
 def is_archive(path: Path) -> bool:
@@ -124,6 +128,9 @@ def is_archive(path: Path) -> bool:
 
 def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> list[Path]:
     """Unpacks chosen members; files that are there with the right size stay, so a killed run continues.
+
+    Files bear the times that the archive gives them: what is computed from them and kept by their times (an index) is
+    the same whenever they were unpacked.
 
     Args:
         archive: tar (plain or compressed) or zip file.
@@ -145,9 +152,11 @@ def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> l
         with _open(archive) as reader, tqdm(total=len(chosen), desc=f"unpacking {archive.name}", disable=None) as bar:
             bar.update(len(chosen) - len(missing))
             left = set(missing)
-            for name, stream in reader.contents(missing) if missing else ():
-                with written_beside(targets[name], durable=False) as beside, beside.open("wb") as output:
-                    shutil.copyfileobj(stream, output, 1 << 20)
+            for name, stream, seconds in reader.contents(missing) if missing else ():
+                with written_beside(targets[name], durable=False) as beside:
+                    with beside.open("wb") as output:
+                        shutil.copyfileobj(stream, output, 1 << 20)
+                    os.utime(beside, (seconds, seconds))
                 left.discard(name)
                 bar.update()
                 if not left:
@@ -202,6 +211,14 @@ def _leads_out(name: str) -> str:
     if plain.startswith("/") or re.match(r"[A-Za-z]:", plain):
         return "an absolute path"
     return "a path that leads upwards" if ".." in plain.split("/") else ""
+
+
+def _seconds(date: tuple[int, int, int, int, int, int]) -> int:
+    """A time of a zip archive, which names no zone, in seconds since 1970; 0 where it is none."""
+    try:
+        return int(datetime(*date, tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
 
 
 def _has_size(path: Path, size: int) -> bool:

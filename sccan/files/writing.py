@@ -77,6 +77,12 @@ def told(error: OSError) -> str:
     return f"cannot use {error.filename or 'a file'}: {error.strerror}; {ADVICE[error.errno]}"
 
 
+def take_time(path: Path, source: Path) -> None:
+    """Gives a file the time of another, from which it can be made again."""
+    times = source.stat()
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
 def partial_of(path: Path) -> Path:
     """Where a file or folder is written before it gets its name; known by that as ours (`remove_partial`)."""
     return path.with_name(f".{_cut(path.name, 200)}.sccan-{secrets.token_hex(4)}.partial")

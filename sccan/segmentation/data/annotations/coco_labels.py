@@ -87,7 +87,9 @@ def make_label(task: LabelTask) -> None:
 
     Raises InputError: an annotation is unfit, or the file cannot be written.
     """
-    write_label(task.target, label_of(task.source, task.picture, task.class_numbers, task.variant)[0])
+    write_label(
+        task.target, label_of(task.source, task.picture, task.class_numbers, task.variant)[0], source=task.source
+    )
 
 
 def label_of(

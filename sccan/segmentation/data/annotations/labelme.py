@@ -98,7 +98,7 @@ def make_label(task: LabelMeTask) -> None:
 
     Raises InputError: see `label_of`, or the file cannot be written.
     """
-    write_label(task.target, label_of(task.source, image_size(task.image), task.class_numbers)[0])
+    write_label(task.target, label_of(task.source, image_size(task.image), task.class_numbers)[0], source=task.source)
 
 
 def read(place: Place) -> Annotations | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sccan.files.writing import written_beside
+from sccan.files.writing import take_time, written_beside
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -17,14 +17,20 @@ GREY_8_BIT = b"\x08\x00"
 LARGEST_CLASS = 254
 
 
-def write_label(path: Path, label: np.ndarray) -> None:
+def write_label(path: Path, label: np.ndarray, *, source: Path | None = None) -> None:
     """Writes class numbers, uint8 [H, W], as a raw-index grey PNG, whole or not at all.
+
+    Args:
+        source: the file that they were read from, whose time the label gets: made again, it is the same to whatever
+            goes by the times of files; None: that of writing.
 
     Raises InputError: the file cannot be written.
     """
     encoded = cv2.imencode(".png", label)[1]
     with written_beside(path, durable=False) as beside:
         beside.write_bytes(encoded.tobytes())
+        if source is not None:
+            take_time(beside, source)
 
 
 def is_finished(path: Path) -> bool:

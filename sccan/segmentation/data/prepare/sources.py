@@ -10,7 +10,7 @@ from pathlib import Path
 from sccan.errors import InputError
 from sccan.files.archives import is_archive
 from sccan.files.download import Archive, fetch
-from sccan.files.writing import written_beside
+from sccan.files.writing import take_time, written_beside
 
 DOWNLOADS = "downloads"
 """Folder below the data root where archives are looked for and downloaded to."""
@@ -84,4 +84,5 @@ def take_files(files: Iterable[Path], folder: Path) -> int:
         except OSError:  # another disk, or a file system without hard links
             with written_beside(target, durable=False) as beside:
                 shutil.copyfile(file, beside)
+                take_time(beside, file)
     return count

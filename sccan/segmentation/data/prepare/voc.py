@@ -184,7 +184,7 @@ def convert_label(task: Conversion) -> None:
             f"label {task.source} holds the value {label[wrong][0]}; expected 0, the classes 1..{len(VOC_CLASSES)} "
             "and 255"
         )
-    write_label(task.target, label)
+    write_label(task.target, label, source=task.source)
 
 
 def _take_voc(root: Path, sources: Sources, archive: Archive) -> None:
