@@ -13,6 +13,7 @@ import msgspec
 from sccan.files.structured import Count, Finite, Id, Name, NonNegative
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
 """The name of a file beside the one that names it."""
@@ -101,6 +102,38 @@ class MapsOrigin(msgspec.Struct, frozen=True):
     kept: Name
 
 
+class SegmentedRegion(msgspec.Struct):
+    """What a journal of segmented pictures says of a class in one of them."""
+
+    pixels: Count
+    share: Share
+    probability: Share | None
+    confidence: Share | None
+    absent: bool
+    counts: str
+
+
+class SegmentedRecord(msgspec.Struct):
+    """A line of a journal of segmented pictures that is done; see `sccan.predict.segment_folder`."""
+
+    mask: Name
+    stamp: Annotated[list[int], msgspec.Meta(max_length=2)]
+    height: Side
+    width: Side
+    confidence: Share
+    absent: bool
+    regions: dict[str, SegmentedRegion]
+    source: str | None = None
+
+
+class SegmentedClaim(msgspec.Struct):
+    """A line of that journal of a picture whose result is about to be written."""
+
+    mask: Name
+    stamp: None
+    source: str | None = None
+
+
 class WordsOrigin(msgspec.Struct):
     """Where word vectors come from."""
 
@@ -177,6 +210,9 @@ class ReferenceCase(msgspec.Struct):
 
     schema: Id
     system: Name
+    part: Name
+    config: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     inputs: dict[str, dict[str, Any]] = {}
     outputs: dict[str, ReferenceOutput] = {}
     values: dict[str, ReferenceValue] = {}

@@ -6,6 +6,8 @@ asked for.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +19,10 @@ from sccan.files.limits import LIMITS, check_size, limit
 from sccan.files.orientation import PNG_SIGNATURE, is_in_tag, orientation_of, upright_size
 from sccan.files.reading import regular_file
 
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, Image.DecompressionBombError)
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, AttributeError),
+    *(AssertionError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
+)
 """What Pillow raises for files that are truncated, malformed or of an absurd size."""
 BITS, SAMPLE_FORMAT, LARGEST_SAMPLE = 258, 339, 281
 """Tags of a TIFF."""

@@ -29,6 +29,7 @@ from sccan.files.plain import plain as plain_text
 from sccan.files.safe_names import folded, shortened, unlike
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
+from sccan.predict.segmented_records import require_sound
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports
 from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, region_of_lengths, run_lengths
@@ -86,6 +87,7 @@ class SegmentedFolder:
         self._facts = facts
         self.journal = Journal(path, facts, formerly=formerly, overwrite=overwrite)
         try:
+            require_sound(self.journal, self.class_names)
             if not rank:
                 self.take_over()  # of processes that were killed
             self.made = Made(out, known=self._known(), overwrite=overwrite, advice=ADVICE)

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -113,6 +113,33 @@ def test_it_goes_on_after_an_interruption(model: Path, place: Path, monkeypatch:
     assert (out / "a.png").stat().st_mtime_ns == first
     for name in ("annotations.json", "summary.csv", "classes.txt", *MASKS):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda one: one.pop("absent"), "missing required field 'absent'"),
+        (lambda one: one["regions"]["disc"].pop("confidence"), "missing required field 'confidence'"),
+        (lambda one: one["regions"]["disc"].update(counts=None), "counts: expected text"),
+        (lambda one: one["regions"]["disc"].update(counts="0" * 40), "add up to"),
+        (lambda one: one["regions"]["disc"].update(pixels=3), "has 3 pixels, but its region has"),
+        (lambda one: one["regions"].pop("moon"), "says nothing of moon"),
+        (lambda one: one.update(mask=7), "mask: expected text"),
+    ],
+)
+def test_a_journal_that_was_changed_is_one_line(
+    model: Path, place: Path, refusal: Refusal, spoil: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    out = place / "out"
+    assert segment.main(_argv(model, place)) == 0
+    first, *lines = (out / segment_folder.JOURNAL).read_text().splitlines()
+    done = json.loads(lines[-1])
+    assert done["regions"]["disc"]["pixels"], "the test needs a region"
+    spoil(done)
+    (out / segment_folder.JOURNAL).write_text("\n".join([first, *lines[:-1], json.dumps(done)]) + "\n")
+    told = refusal(segment.main, _argv(model, place))
+    assert said in told
+    assert "remove it, and start with --overwrite" in told
 
 
 def test_a_changed_picture_is_done_again_and_a_finished_folder_is_not(

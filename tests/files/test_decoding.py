@@ -109,6 +109,16 @@ def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path: Path) -> None:
     check_complete(path)
 
 
+def test_a_chunk_of_a_png_that_the_decoder_trips_over_is_refused(tmp_path: Path) -> None:
+    """An empty colour profile behind the pixels: Pillow raises an IndexError."""
+    path = tmp_path / "a.png"
+    Image.fromarray(VALUES).save(path)
+    chunk = struct.pack(">I", 0) + b"iCCP" + struct.pack(">I", zlib.crc32(b"iCCP"))
+    data = path.read_bytes()
+    path.write_bytes(data[:-12] + chunk + data[-12:])
+    assert str(path) in refusal(read_label, path)
+
+
 def test_truncated_labels_are_refused(tmp_path: Path) -> None:
     Image.fromarray(COLOURS[..., 0]).save(tmp_path / "label.png")
     path = tmp_path / "cut.png"

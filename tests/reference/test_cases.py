@@ -63,6 +63,13 @@ def test_an_output_that_is_not_computed_and_a_case_without_any_count_as_wrong(tm
     assert [line.ok for line in run_case(_case(tmp_path), lambda _: {})] == [False]
 
 
+def test_a_case_that_names_no_part_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case.json"
+    path.write_text('{"schema": 1, "system": "can"}')
+    with pytest.raises(InputError, match="missing required field 'part'"):
+        read_case(path)
+
+
 def test_a_recorded_fact_must_be_equal(tmp_path: Path) -> None:
     case = _case(tmp_path, facts={"lists": {"0": ["a"]}})
     assert run_case(case, lambda _: {"facts.lists": {"0": ["a"]}})[0].ok

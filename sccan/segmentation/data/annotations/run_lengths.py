@@ -30,11 +30,26 @@ def region_of_code(code: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray
     return runs_to_region(runs, size, by_columns=True)
 
 
+def pixels_of_code(counts: str, size: tuple[int, int]) -> int:
+    """How many pixels a compressed code marks. Raises ValueError: see `region_of_code`."""
+    runs = _unpacked(counts)
+    _check(runs, size)
+    return sum(runs[1::2])
+
+
 def runs_to_region(runs: Sequence[int], size: tuple[int, int], *, by_columns: bool) -> np.ndarray:
     """Runs of background and object in turn as pixels, bool [h, w].
 
     Raises ValueError: a run is negative, or they do not add up to the picture.
     """
+    _check(runs, size)
+    height, width = size
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, np.asarray(runs, dtype=np.int64))
+    return values.reshape(width, height).T if by_columns else values.reshape(height, width)
+
+
+def _check(runs: Sequence[int], size: tuple[int, int]) -> None:
+    """Raises ValueError: a run is negative, or they do not add up to the picture."""
     height, width = size
     if min(runs, default=0) < 0:
         raise ValueError("a run-length code has a run below zero")
@@ -42,8 +57,6 @@ def runs_to_region(runs: Sequence[int], size: tuple[int, int], *, by_columns: bo
         raise ValueError(
             f"the runs of a run-length code add up to {_short(sum(runs))}, but the picture has {height * width} pixels"
         )
-    values = np.repeat(np.arange(len(runs)) % 2 == 1, np.asarray(runs, dtype=np.int64))
-    return values.reshape(width, height).T if by_columns else values.reshape(height, width)
 
 
 def _unpacked(text: str) -> list[int]:
