@@ -1,4 +1,4 @@
-"""How long a person waits on the page: the first mask of the open picture, all of them, all after a correction; memory.
+"""How long a person waits on the page: the first mask of the open picture, all of them, all after corrections; memory.
 
     python -m sccan.benchmark.page --pictures 200
     python -m sccan.benchmark.page --pictures 5000 --side 320
@@ -31,19 +31,19 @@ from sccan.page.store import Store
 from sccan.predict.segmenter import Segmenter
 from sccan.segmentation.data.shapes.leaves import draw_leaf
 
-CORRECTED = 5
-"""Pictures that are accepted with their true mask before the second search."""
+CORRECTED = (1, 5)
+"""Pictures that are accepted with their true mask before the second search, and before the third."""
 
 
 def write_folder(folder: Path, count: int, side: int) -> list[np.ndarray]:
-    """Pictures of leaves, 4 : 3, JPEG; gives the true masks of the first `1 + CORRECTED`."""
+    """Pictures of leaves, 4 : 3, JPEG; gives the true masks of those that are marked at the end."""
     size = side, side * 3 // 4
     masks = []
     for number in range(count):
         image, spots = draw_leaf(np.random.default_rng([7, number]))
         large = cv2.resize(image[..., ::-1], size, interpolation=cv2.INTER_CUBIC)
         write_bytes_atomically(folder / f"leaf_{number:05}.jpg", cv2.imencode(".jpg", large)[1].tobytes())
-        if number <= CORRECTED:
+        if number <= CORRECTED[-1]:
             masks.append(cv2.resize(spots.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
     return masks
 
@@ -83,21 +83,18 @@ def measure(
         keys = list(store.gallery.photos)
         store.put(keys[0], masks[0] * number, "drawn", base=0)
         waiting = Waiting(store, segmenter, clock)
+        found: dict[str, float] = {}
         try:
-            first, every = waiting.search(keys[CORRECTED + 1], len(keys) - 1)
-            for key, mask in list(zip(keys, masks, strict=False))[1:]:
-                store.put(key, mask * number, "accepted", base=0)
-            again, every_again = waiting.search(keys[CORRECTED + 2], len(keys) - 1 - CORRECTED)
+            for corrected in (0, *CORRECTED):
+                for place in range(len(store.marked()), corrected + 1):
+                    store.put(keys[place], masks[place] * number, "accepted", base=0)
+                first, every = waiting.search(keys[-1 - corrected], len(keys) - 1 - corrected)
+                known = f"{corrected} corrected" if corrected else "nothing known before"
+                found |= {f"first mask, {known}": first, f"all masks, {known}": every}
         finally:
             waiting.finder.stop()
             store.close()
-    return {
-        "first mask, nothing known before": first,
-        "all masks, nothing known before": every,
-        "first mask after a correction": again,
-        "all masks after a correction": every_again,
-        "peak memory, MiB": peak_bytes(torch.device("cpu")) / 2**20,
-    }
+    return {**found, "peak memory, MiB": peak_bytes(torch.device("cpu")) / 2**20}
 
 
 def main(argv: list[str] | None = None) -> int:

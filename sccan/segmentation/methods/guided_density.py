@@ -24,7 +24,7 @@ from sccan.errors import InputError
 from sccan.segmentation.methods.training_free import CERTAIN, TrainingFreeMethod
 from sccan.segmentation.parts.cells import CellMasks, cell_masks
 from sccan.segmentation.parts.cuts import ious_of_cuts
-from sccan.segmentation.parts.density import log_ratio
+from sccan.segmentation.parts.density import kernel_sum, log_ratio
 from sccan.segmentation.parts.guided import guided
 from sccan.segmentation.parts.thickness import thickness
 
@@ -182,9 +182,7 @@ class GuidedDensity(TrainingFreeMethod):
         sizes = [anchors.foreground.shape[0], anchors.background.shape[0]]
         if not all(sizes):  # nothing to compare with
             return cells.new_full(cells.shape[:1], CERTAIN if sizes[0] else -CERTAIN)
-        front, back = (
-            (cells @ own.T).sub_(1).div_(self.sigma).exp_().sum(1) for own in (anchors.foreground, anchors.background)
-        )
+        front, back = (kernel_sum(cells, own, self.sigma) for own in (anchors.foreground, anchors.background))
         return log_ratio(front, sizes[0], back, sizes[1]) + self.odds_weight * anchors.log_odds
 
     def _guided(self, ratios: Tensor, grid: tuple[int, int], pictures: Tensor, radius: int) -> Tensor:

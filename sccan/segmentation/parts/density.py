@@ -16,6 +16,8 @@ from torch import Tensor
 
 BLOCK = 512
 """Anchors whose similarities with others are computed at a time."""
+AT_ONCE = 1 << 18
+"""Similarities of cells that are held at a time: as many as stay in a core's own cache."""
 TINY = 1e-38
 """Least density of float32; a kernel narrower than 0.025 can underflow between opposite cells."""
 
@@ -41,6 +43,25 @@ def log_mean(sums: Tensor, count: int | Tensor) -> Tensor:
     """Log of a mean from a sum, finite."""
     logarithm = count.float().log() if isinstance(count, Tensor) else math.log(count)  # a tensor where a graph is made
     return sums.clamp_min(TINY).log() - logarithm
+
+
+def kernel_sum(cells: Tensor, anchors: Tensor, sigma: float) -> Tensor:
+    """Sum of kernel values over the anchors, of every cell, [n]; nothing of it can be differentiated.
+
+    Args:
+        cells: of length one, [n, C].
+        anchors: of length one, [A, C].
+        sigma: width of the kernel.
+    """
+    least = cells.new_full((1,), -1 / sigma)
+    if torch.jit.is_tracing():  # a graph takes any number of anchors
+        return torch.addmm(least, cells, anchors.T, alpha=1 / sigma).exp().sum(1)
+    cells = cells.contiguous()  # products of rows in one piece are quicker
+    held, sums = cells.new_empty(max(AT_ONCE, len(cells))), cells.new_zeros(len(cells))
+    for some in anchors.split(len(held) // max(len(cells), 1)):
+        values = held[: len(cells) * len(some)].view(len(cells), len(some))
+        sums += torch.addmm(least, cells, some.T, alpha=1 / sigma, out=values).exp_().sum(1)
+    return sums
 
 
 def best_bandwidth(foreground: Tensor, background: Tensor, widths: Sequence[float]) -> Bandwidth:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sccan.backbones.pixels import normalize
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Features
-from sccan.segmentation.parts.cells import unit_cells
+from sccan.segmentation.parts.cells import to_pixels, unit_cells
 from sccan.segmentation.parts.positions import debiased, debiasing_rank, position_free_basis
 
 
@@ -46,9 +46,8 @@ class FrozenCells:
             return unit_cells(first)
         parts = [F.normalize(first.float(), dim=-3)]
         for other in others:
-            unit = F.normalize(other.float(), dim=-3).flatten(0, -4)
-            same = F.interpolate(unit, size=self.grid(features), mode="bilinear", align_corners=False)
-            parts.append(same.view(*first.shape[:-3], *same.shape[1:]))
+            unit, grid = F.normalize(other.float(), dim=-3), self.grid(features)
+            parts.append(unit if unit.shape[-2:] == grid else to_pixels(unit, grid))
         return unit_cells(torch.cat(parts, dim=-3))
 
     def debiased(self, cells: Tensor, features: Features) -> Tensor:
