@@ -1,9 +1,10 @@
 """Looking for what was marked, in the background: the open picture first, the others as they come.
 
-One thread decides. Between any few pictures it looks up what is wanted now: a new search is begun at once (features
-are kept, so it only conditions and predicts), the picture that is open goes first, and while nobody searches the
-features of the remaining pictures are computed, so that a search finds them ready. A few pictures are worked on side by
-side, each by one core: with a network as small as ours, cores that share a picture mostly wait for each other.
+One thread decides. Every half second, and when what is wanted changes, it looks up what comes next: a new search is
+begun at once (features are kept, so it only conditions and predicts), the picture that is open goes first, and while
+nobody searches the features of the remaining pictures are computed, so that a search finds them ready. A few pictures
+are worked on side by side, each by one core: with a network as small as ours, cores that share a picture mostly wait
+for each other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ from sccan.segmentation.finding.segmenting import ClassState, EncodedShot, label
 FOUND, FEATURES = "found", "features"
 MOST_LANES = 8
 """Pictures that are worked on side by side, at most."""
+SPELL, MOST_IN_A_SPELL = 0.5, 16
+"""Seconds, and pictures a lane, after which it is looked up what comes next; lanes wait for each other then."""
 
 Tell = Callable[[str, dict[str, Any]], None]
 """Gets the kind of an event and its content, from any thread."""
@@ -190,8 +194,8 @@ class Finder:
                 self.tell("progress", self.progress())
             return True
         for keys, work in ((self._left(), self._look), (self._unknown(), self._features)):
-            if few := [*itertools.islice(keys, self.lanes)]:
-                list(self._lanes.map(functools.partial(self._fitting, work), few))
+            if some := [*itertools.islice(keys, MOST_IN_A_SPELL * self.lanes)]:
+                self._for_a_spell(work, some)
                 self.tell("progress", self.progress())
                 return True
         if self._search is not None and not self._checked:
@@ -199,6 +203,17 @@ class Finder:
             self._check()
             return True
         return False
+
+    def _for_a_spell(self, work: Callable[[str], object], keys: Sequence[str]) -> None:
+        """Works on pictures side by side, in their order, until time is up or something else is wanted."""
+        end, opened, lanes = time.monotonic() + SPELL, self._open, self.lanes
+
+        def unless_it_is_over(key: str) -> None:
+            wanted = self._open == opened and self.lanes == lanes and not (self._is_wanted or self._stopped)
+            if wanted and time.monotonic() < end:
+                self._fitting(work, key)
+
+        list((self._lanes.map if lanes > 1 else map)(unless_it_is_over, keys))
 
     def _fitting(self, work: Callable[[str], object], key: str) -> None:
         """Work on a picture; what the device's memory does not hold beside others is left for its next turn, alone."""

@@ -210,13 +210,14 @@ def test_pictures_that_do_not_fit_together_are_looked_at_alone(
     store: Store, segmenter: Segmenter, events: Events, fits: bool
 ) -> None:
     """What two lanes do not hold is done by one; what one does not hold is told of the picture."""
-    inside, lock, both = [0], threading.Lock(), threading.Barrier(2, timeout=30)
+    inside, lock, both, met = [0], threading.Lock(), threading.Barrier(2, timeout=30), list[bool]()
 
     def enter(module: nn.Module, given: Any) -> None:
         with lock:
             inside[0] += 1
-        if finder.lanes == 2:
+        if not met:
             both.wait()
+            met.append(True)
         if inside[0] > 1 or not fits:
             with lock:
                 inside[0] -= 1
@@ -255,3 +256,17 @@ def test_a_device_that_is_gone_is_told_and_ends_the_search(store: Store, segment
         finder.stop()
         hook.remove()
     assert "start sccan label again" in events.told[-1][1]["text"]
+
+
+def test_what_is_done_for_a_while_ends_when_another_picture_is_opened(finder: Finder) -> None:
+    done: list[str] = []
+
+    def work(key: str) -> None:
+        done.append(key)
+        finder.look_at(D)
+
+    finder.look_at(A)
+    finder._for_a_spell(work, [A, B, C] * 20)
+    assert 1 <= len(done) <= finder.lanes
+    finder._for_a_spell(done.append, [B, C] * 20)
+    assert len(done) >= 40
