@@ -20,6 +20,8 @@ from sccan.errors import InputError
 from sccan.files.depth import eight_bits, opacity_of
 from sccan.files.heads import BROKEN, Head, check_bytes, head_of, opened, reason, require_file
 from sccan.files.orientation import PNG_SIGNATURE, upright
+from sccan.files.png_chunks import only_pixels
+from sccan.files.quiet import silence_decoders
 from sccan.files.reading import unreadable
 
 COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -75,6 +77,7 @@ def decode(data: bytes, title: str, *, whole: bool = False, background: Literal[
 
     Raises InputError: it is damaged or no picture.
     """
+    silence_decoders()
     stream = io.BytesIO(data)
     picture, head = opened(stream, title, verb="decoded")
     check_bytes(len(data), head, title)
@@ -88,10 +91,9 @@ def decode(data: bytes, title: str, *, whole: bool = False, background: Literal[
         return Decoded(pixels, notes + [note] * bool(note))
     if background == "white" and head.is_clear:
         return Decoded(upright_of(on_white(_load(picture, title)), head), notes)
-    found = None if whole and head.form not in JPEG else cv2.imdecode(np.frombuffer(data, np.uint8), COLOUR)
-    if found is None:
-        return Decoded(upright_of(np.array(_load(picture, title).convert("RGB")), head), notes)
-    return Decoded(upright(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), head.orientation), notes)
+    found = _jpeg(data, head) if head.form in JPEG else None
+    stored = np.array(_load(picture, title).convert("RGB")) if found is None else found
+    return Decoded(upright_of(stored, head), notes)
 
 
 def read_label(path: Path) -> np.ndarray:
@@ -115,6 +117,7 @@ def open_label(path: Path, kind: str) -> tuple[Image.Image, Head, int]:
 
     Raises InputError: the file is missing, truncated or no picture.
     """
+    silence_decoders()
     data, title = _read_bytes(path, kind), f"{kind} {path}"
     picture, head = opened(io.BytesIO(data), title, verb="decoded")
     check_bytes(len(data), head, title)
@@ -155,10 +158,28 @@ def upright_of(pixels: np.ndarray, head: Head) -> np.ndarray:
     return pixels if head.form == "TIFF" else upright(pixels, head.orientation)
 
 
+def _jpeg(data: bytes, head: Head) -> np.ndarray | None:
+    """A JPEG as RGB [h, w, 3], as it is stored, by a decoder that says nothing; None: only Pillow may know it.
+
+    The pixels are those of OpenCV, which is left those of four inks, once they have been decoded without a warning.
+    """
+    try:
+        if head.mode != "CMYK":
+            return simplejpeg.decode_jpeg(data, "RGB", strict=False)
+        simplejpeg.decode_jpeg(data, "CMYK", fastdct=True, fastupsample=True, min_height=1, min_width=1)
+    except ValueError:
+        return None
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), COLOUR)
+    return None if found is None else cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+
+
 def _deep(
     data: bytes, picture: Image.Image, head: Head, title: str, background: Literal["none", "white"]
 ) -> tuple[np.ndarray, str]:
     """Samples of more than 8 bits as RGB, upright, and how they were stretched."""
+    if head.form == "PNG":
+        _load(picture, title)
+        data = only_pixels(data, title)
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if head.mode == "CMYK" or (found is not None and found.ndim == 3 and found.shape[2] not in (3, 4)):
         raise InputError(f"{title} has inks or channels ({head.mode}) of more than 8 bits; convert it to RGB of 8 bits")

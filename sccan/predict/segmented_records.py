@@ -26,7 +26,7 @@ def _check(record: Record, class_names: Sequence[str], place: str) -> None:
     if record.get("stamp") is None:
         as_kind(record, SegmentedClaim, place)
         return
-    one = as_kind(record, SegmentedRecord, place)
+    one: SegmentedRecord = as_kind(record, SegmentedRecord, place)
     for label in class_names:
         region = one.regions.get(label)
         if region is None:
