@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,12 +23,14 @@ from sccan.episodes.episode import Features
 from sccan.episodes.stacking import joined
 from sccan.errors import InputError
 from sccan.files.formats import MapsOrigin
+from sccan.files.made import Made, made_before, says
 from sccan.files.photos import Photo
 from sccan.files.structured import read_json
 from sccan.files.writing import write_json
 
 ABOUT = "maps.json"
 FORMAT = "sccan-maps-1"
+ADVICE = "name another folder"
 
 
 class KeptMaps:
@@ -37,16 +40,17 @@ class KeptMaps:
         folder: the folder.
     """
 
-    def __init__(self, folder: str | Path, origin: MapsOrigin, like: Features) -> None:
+    def __init__(self, folder: str | Path, origin: MapsOrigin, like: Features, *, made: Made | None = None) -> None:
         """
         Args:
             folder: holds maps.
             origin: of the model that is to use them.
             like: that model's features of any picture.
+            made: which files of the folder are ours; None: nothing is added to it.
 
         Raises InputError: it holds none, or those of another model.
         """
-        self.folder, self._forms = Path(folder), _forms(like)
+        self.folder, self._forms, self._made = Path(folder), _forms(like), made
         path = self.folder / ABOUT
         if not path.is_file():
             raise InputError(f"{folder} is no folder of maps: there is no {path}; make one with sccan embed --maps")
@@ -56,14 +60,15 @@ class KeptMaps:
     def begin(cls, folder: str | Path, origin: MapsOrigin, like: Features) -> KeptMaps:
         """A folder that maps can be added to; what it holds already is kept.
 
-        Raises InputError: it holds those of another model, or cannot be written.
+        Raises InputError: it holds those of another model or a file of somebody else's, or cannot be written.
         """
         path = Path(folder) / ABOUT
+        made = made_before(path.parent, [ABOUT], lambda place: says(place / ABOUT, _is_ours), advice=ADVICE)
         if path.exists():
-            _require(path, origin, "name another folder")
+            _require(path, origin, ADVICE)
         else:
-            write_json(path, msgspec.to_builtins(origin))
-        return cls(folder, origin, like)
+            write_json(made.claim(ABOUT), msgspec.to_builtins(origin))
+        return cls(folder, origin, like, made=made)
 
     def __contains__(self, image: np.ndarray) -> bool:
         return self._path(image).is_file()
@@ -87,13 +92,16 @@ class KeptMaps:
         return features
 
     def write(self, images: Sequence[np.ndarray], features: Features) -> None:
-        """Keeps the maps of pictures RGB uint8 [h, w, 3]; features have the leading dimension [n].
+        """Keeps the maps of pictures RGB uint8 [h, w, 3] that are not there yet; features have the dimension [n] first.
 
         Raises InputError: they cannot be written.
         """
+        assert self._made is not None, "the folder was opened to be read"
         for place, image in enumerate(images):
+            if image in self:
+                continue
             own = {name: value[place : place + 1] for name, value in features.maps.items()}
-            write_features(self._path(image), Features(own, features.image_size))
+            write_features(self._made.claim(self._path(image).name), Features(own, features.image_size))
 
     def __repr__(self) -> str:
         sizes = [path.stat().st_size for path in self.folder.glob("*.safetensors")]
@@ -103,6 +111,11 @@ class KeptMaps:
         pixels = hashlib.sha256(repr(image.shape).encode())
         pixels.update(np.ascontiguousarray(image).data)
         return self.folder / f"{pixels.hexdigest()[:32]}.safetensors"
+
+
+def _is_ours(about: dict[str, Any]) -> bool:
+    """Whether it is the description of a folder of maps, as versions wrote it that kept no record of their files."""
+    return about.get("format") == FORMAT
 
 
 def _forms(features: Features) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Whole maps in a folder: the same masks, bit by bit, and what does not fit is one line before anything is written."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import sccan
 from sccan.commands import embed, segment
 from sccan.engine.feature_files import write_features
 from sccan.errors import InputError
+from sccan.files.made import RECORD
 from sccan.predict import Segmenter
 from tests.predict.made_up import disc, save
 
@@ -121,3 +123,24 @@ def test_damage_is_one_line(segmenter_path: Path, examples: Path, photos: Path, 
     (maps / "maps.json").write_text('{"format": 1}')
     with pytest.raises(InputError, match=r"maps\.json.*format"):
         sccan.load(segmenter_path, device="cpu", maps=maps)
+
+
+def test_the_folder_knows_which_files_are_its_own(segmenter_path: Path, photos: Path, tmp_path: Path) -> None:
+    maps, segmenter = tmp_path / "maps", sccan.load(segmenter_path, device="cpu")
+    assert isinstance(segmenter, Segmenter)
+    segmenter.keep_maps([photos / "a.jpg"], maps)
+    names = {path.name for path in maps.iterdir()} - {RECORD}
+    assert {json.loads(line) for line in (maps / RECORD).read_text().splitlines()} == names
+    (maps / RECORD).unlink()  # as an earlier version left it
+    segmenter.keep_maps([photos / "a.jpg", photos / "b.png"], maps)
+    assert len(list(maps.glob("*.safetensors"))) == 2
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "maps.json").write_text('{"streets": []}')
+    with pytest.raises(InputError, match=r"maps\.json is there and no result of this command; name another folder"):
+        segmenter.keep_maps([photos / "a.jpg"], foreign)
+    (foreign / "maps.json").unlink()
+    (foreign / "maps.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(InputError, match="is a link"):
+        segmenter.keep_maps([photos / "a.jpg"], foreign)
+    assert not (tmp_path / "elsewhere.json").exists()
