@@ -299,7 +299,11 @@ def _labelled(place: Place, cache: Path, workers: int, told: Tally) -> tuple[Seq
         )
     if not labels:
         what = f"a label PNG in {folder}" if folder is not None else "an annotation"
-        raise InputError(f"none of the {len(place.pictures.files)} pictures has {what}; give both the same name")
+        said = "; ".join(told.lines())
+        advice = "give both the same name" if folder is not None or not said else "mark some objects"
+        raise InputError(
+            f"none of the {len(place.pictures.files)} pictures has {what}; {advice}{f' ({said})' * bool(said)}"
+        )
     bare = [image for image in place.pictures.files if image not in labels]
     told.extend(("left out, as they have no label", place.below(image)) for image in bare)
     used |= frozenset(masks.values()) | frozenset(

@@ -28,6 +28,8 @@ from sccan.segmentation.data.annotations.places import BRUSH, Place
 from sccan.segmentation.data.annotations.shapes import Shape, ShapesDraw, corners
 
 HOW = "Label Studio regions"
+SHORTENED = "left out, as JSON-MIN does not say enough of their regions; export as JSON"
+PREDICTED = "left out, as they have predictions that nobody has accepted; submit them in Label Studio, and export again"
 MIDDLE = 128
 """Of a mask's opacity: from here on a pixel is marked."""
 
@@ -62,7 +64,7 @@ def read(place: Place) -> Annotations | None:
     brushed = _brushed(place, tasks, told)
     drawn = _drawn(place, tasks, tables[0], told) if tables else {}
     if not brushed and not drawn:
-        return None
+        return Annotations(HOW, place.class_names, [], told, frozenset(tables)) if told else None
     told.extend(
         ("described by brush masks and by regions; the masks were taken", place.below(one))
         for one in brushed
@@ -137,6 +139,12 @@ def _stated(task: Mapping[str, Any]) -> str:
     return next((text for text in texts if is_picture(PurePosixPath(text.partition("?")[0]))), "")
 
 
+def _is_shortened(task: Mapping[str, Any]) -> bool:
+    """Whether it is a task of JSON-MIN, whose regions do not say of which kind they are."""
+    regions = (one for value in task.values() if isinstance(value, list) for one in value if isinstance(one, dict))
+    return any("original_width" in one for one in regions)
+
+
 def _drawn(place: Place, tasks: list[dict[str, Any]], source: Path, told: Tally) -> dict[Path, ShapesDraw]:
     """Polygons, boxes and ellipses of the tasks' last annotations."""
     found: dict[Path, ShapesDraw] = {}
@@ -149,6 +157,10 @@ def _drawn(place: Place, tasks: list[dict[str, Any]], source: Path, told: Tally)
         if made and not kept:
             told.add("passed over, as its annotation was cancelled", _stated(task))
         if not isinstance(results, list) or not results:
+            if task.get("predictions"):
+                told.add(PREDICTED, _stated(task))
+            elif _is_shortened(task):
+                told.add(SHORTENED, _stated(task))
             continue
         if image is None:
             told.add("left out, as the picture that is described is not there", _stated(task))

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
+from sccan.predict.supports import Supports
 from sccan.segmentation.data.annotations.examples import read_examples
 from sccan.segmentation.data.annotations.shapes import SHARES
 from sccan.segmentation.data.folder import open_folder
@@ -485,6 +486,37 @@ def test_cancelled_annotations_are_passed_over(tmp_path: Path) -> None:
     found = read_examples(tmp_path)
     assert [one.image.name for one in found.annotated] == ["a.jpg"]
     assert ("passed over, as its annotation was cancelled", "s3://bucket/b.jpg") in list(found.told)
+
+
+def predicted(task: dict[str, Any]) -> dict[str, Any]:
+    return {**task, "annotations": [], "predictions": task["annotations"]}
+
+
+def shortened(task: dict[str, Any]) -> dict[str, Any]:
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    regions = [{**one["value"], **size} for one in task["annotations"][0]["result"]]
+    return {"id": task["id"], "image": task["data"]["image"], "label": regions}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(predicted, "predictions that nobody has accepted"), (shortened, "JSON-MIN does not say enough")],
+)
+def test_tasks_without_annotations_say_what_is_missing(
+    tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], said: str
+) -> None:
+    root = tmp_path / "some"
+    label_studio_tasks(root)
+    tasks = json.loads((root / "tasks.json").read_text())
+    (root / "tasks.json").write_text(json.dumps([change(tasks[0]), tasks[1]]))
+    found = read_examples(root)
+    assert [one.image.name for one in found.annotated] == ["b.jpg"]
+    assert any(said in what and which.endswith("a.jpg") for what, which in found.told)
+    (root / "tasks.json").write_text(json.dumps([change(task) for task in tasks]))
+    for read in (Supports.from_folder, lambda place: open_folder(place, cache=tmp_path / "cache", workers=1)):
+        with pytest.raises(InputError, match=said) as caught:
+            read(root)
+        assert "\n" not in str(caught.value)
 
 
 def test_shares_that_stand_for_pixels_are_told(tmp_path: Path) -> None:
