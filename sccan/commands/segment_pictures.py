@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import heapq
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import say
@@ -52,7 +54,8 @@ def _segment(args: argparse.Namespace, runtime: Runtime, tell: Callable[..., Non
     passed = Tally()
     photos = find_photos(args.images, leave_out=[args.out], passed=passed)
     tell(f"model: {segmenter.trained.note}", f"examples: {supports!r}", *supports.notes, *passed.lines())
-    memory = told_memory(segmenter, photos, len(supports.class_names))  # before any of it is taken
+    # Before any of it is taken; of every picture its head is read, by one process.
+    memory = told_memory(segmenter, photos, len(supports.class_names)) if runtime.is_main else []
     segmenter.condition(supports)  # a bad example is told before any file is written
     if args.learn:
         marked, supports = supports, segmenter.transduced(supports, photos, args.learn)
@@ -111,19 +114,30 @@ def _take_in(folder: SegmentedFolder, photos: Sequence[Photo], outcomes: Sequenc
 
 def _summary(folder: SegmentedFolder, photos: Sequence[Photo]) -> list[str]:
     """What was found, and where to look first."""
-    records = folder.records(photos)
+    inside, area = Counter[str](), Counter[str]()
+    count = absent = 0
+
+    def ranked() -> Iterator[tuple[bool, float, int, str]]:
+        nonlocal count, absent
+        for count, (picture, one) in enumerate(folder.records(photos), 1):
+            absent += one["absent"]
+            for name in folder.class_names:
+                region = one["regions"][name]
+                inside[name] += region["pixels"] > 0
+                area[name] += region["share"]
+            yield not one["absent"], one["confidence"], count, picture
+
+    doubtful = heapq.nsmallest(SHOWN, ranked())
     lines = []
     for name in folder.class_names:
-        shares = [one["regions"][name]["share"] for one in records.values() if one["regions"][name]["pixels"]]
-        mean = f", {100 * sum(shares) / len(shares):.1f} % of their area" if shares else ""
-        lines.append(f"{name}: in {len(shares)} of {len(records)} pictures{mean}")
-    doubtful = sorted(records, key=lambda name: (not records[name]["absent"], records[name]["confidence"]))[:SHOWN]
-    if absent := sum(one["absent"] for one in records.values()):
+        mean = f", {100 * area[name] / inside[name]:.1f} % of their area" if inside[name] else ""
+        lines.append(f"{name}: in {inside[name]} of {count} pictures{mean}")
+    if absent:
         lines.append(
-            f"{absent} of {len(records)} pictures probably show none of this: "
+            f"{absent} of {count} pictures probably show none of this: "
             "nothing was marked, or what hardly resembles the examples"
         )
-    if len(records) > SHOWN:
-        told = ", ".join(f"{name} ({records[name]['confidence']:.2f})" for name in doubtful)
+    if count > SHOWN:
+        told = ", ".join(f"{picture} ({confidence:.2f})" for _, confidence, _, picture in doubtful)
         lines.append(f"look at these first (confidence): {told}")
     return lines

@@ -1,32 +1,78 @@
 """What a long piece of work has finished, so that the same command goes on where it was interrupted.
 
 One JSON line per finished item, behind a first line of facts under which all of them were made. A line that a killed
-process left unfinished is dropped.
+process left unfinished is dropped. Of an item its name and the place of its line are kept in memory, so that millions
+of long lines can be gone on with.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import msgspec
+
 from sccan.errors import InputError
 from sccan.files.alone import FolderLock
-from sccan.files.reading import read_bytes
+from sccan.files.limits import check_size, limit
+from sccan.files.reading import regular_file
 from sccan.files.structured import parse_json, shown
 from sccan.files.writing import ADVICE, remove_partial
 
 Record = dict[str, Any]
 
 
+class Records(Mapping[str, Record]):
+    """The latest line of every item, read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: dict[str, int] = {}
+        self._file: IO[bytes] | None = None
+
+    def place(self, name: str, start: int) -> None:
+        """Notes at which byte of the file the line of an item begins."""
+        self._places[name] = start
+
+    def clear(self) -> None:
+        """Forgets all items."""
+        self._places.clear()
+
+    def close(self) -> None:
+        """No record can be read any more."""
+        if self._file is not None:
+            self._file.close()
+
+    def __getitem__(self, name: str) -> Record:
+        start = self._places[name]
+        if self._file is None:
+            self._file = self._path.open("rb")
+        self._file.seek(start)
+        record: Record = msgspec.json.decode(self._file.readline())
+        return {key: value for key, value in record.items() if key != "name"}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class _Named(msgspec.Struct):
+    """What is read of a line when a journal is opened; the rest is looked through."""
+
+    name: str
+
+
 class Journal:
     """Finished items by name.
 
     Attributes:
-        records: what was noted of every item, by name, in the order in which they were finished.
+        records: what was noted of every item, by name, in the order in which they were begun; until it is closed.
     """
 
     def __init__(
@@ -48,7 +94,7 @@ class Journal:
         Raises InputError: another process has it, it was made under other facts, or it cannot be written.
         """
         self.path = path
-        self.records: dict[str, Record] = {}
+        self.records = Records(path)
         wanted, older = (json.loads(json.dumps(dict(one))) for one in (facts, facts if formerly is None else formerly))
         self._lock = FolderLock(path.parent)
         try:
@@ -61,9 +107,10 @@ class Journal:
                 )
             remove_partial(path.parent)
             self._file: IO[str] = path.open("a", encoding="utf-8")
-            self._file.truncate(size if same else 0)
+            self._size = size if same else 0
+            self._file.truncate(self._size)
             if not same:
-                self.records = {}
+                self.records.clear()
                 self._append(wanted)
         except OSError as error:
             self._lock.close()
@@ -75,13 +122,15 @@ class Journal:
 
     def add(self, name: str, record: Record) -> None:
         """Notes an item as finished."""
-        self.records[name] = record
+        start = self._size
         self._append({"name": name, **record})
+        self.records.place(name, start)
 
     def close(self) -> None:
         """Lets others use the folder."""
         with contextlib.suppress(OSError):  # what a full disk did not take has been told
             self._file.close()
+        self.records.close()
         self._lock.close()
 
     def __enter__(self) -> Journal:
@@ -93,24 +142,25 @@ class Journal:
         self.close()
 
     def _read(self) -> tuple[Record | None, int]:
-        """The facts, None where there are none yet, and the bytes of all whole lines; the records are kept."""
+        """The facts, None where there are none yet, and the bytes of all whole lines, whose places are noted."""
         if not self.path.exists():
             return None, 0
-        content = read_bytes(self.path, "journal")
-        whole = content[: content.rfind(b"\n") + 1]  # a killed process leaves half a line
-        entries: list[Record] = []
-        for number, line in enumerate(whole.splitlines(), 1):
-            place = f"{self.path}, line {number}"
-            try:
-                entries.append(parse_json(line, dict[str, Any], place))
-                if number > 1:
-                    name = entries[-1].pop("name", None)
-                    if not isinstance(name, str):
-                        raise InputError(f"{place}: name: expected text, found {shown(name)}")
-                    self.records[name] = entries[-1]
-            except InputError as error:
-                raise InputError(f"{error}; the file is damaged: remove it, and start with --overwrite") from error
-        return (entries[0] if entries else None), len(whole)
+        regular_file(self.path, "journal")
+        facts: Record | None = None
+        size = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(_lines(file, self.path), 1):
+                place = f"{self.path}, line {number}"
+                try:
+                    if number == 1:
+                        facts = parse_json(line, Record, place)
+                    else:
+                        self.records.place(msgspec.json.decode(line, type=_Named).name, size)
+                except (InputError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    told = error if isinstance(error, InputError) else f"{place}: {error}"
+                    raise InputError(f"{told}; the file is damaged: remove it, and start with --overwrite") from error
+                size += len(line)
+        return facts, size
 
     def _append(self, entry: Record) -> None:
         line = json.dumps(entry) + "\n"  # ASCII: half a line is never half a character
@@ -120,6 +170,15 @@ class Journal:
         except OSError as error:
             advice = ADVICE.get(error.errno or 0, "choose another folder")
             raise InputError(f"cannot write {self.path}: {error.strerror}; {advice}") from error
+        self._size += len(line)
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """All whole lines: a killed process leaves half a line."""
+    most = limit("TEXT_MB")
+    while (line := file.readline(most + 1)).endswith(b"\n"):
+        yield line
+    check_size(f"journal {path}: a line", len(line), "TEXT_MB")
 
 
 def _difference(found: Record, wanted: Record) -> str:

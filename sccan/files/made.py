@@ -48,8 +48,9 @@ class Made:
         self.folder, self.overwrite, self.advice = folder, overwrite, advice
         self._record = folder / RECORD
         _require_no_link(self._record)
-        self._recorded = set(_read(self._record)) if self._record.exists() else set()
-        self.names = {*known, *self._recorded}
+        self.names = set(_read(self._record)) if self._record.exists() else set()
+        self._unrecorded = set(known) - self.names
+        self.names |= self._unrecorded
 
     def require(self, names: Iterable[str]) -> None:
         """Checks that files may be written, before any of them is.
@@ -77,15 +78,15 @@ class Made:
     def claim_all(self, names: Iterable[str]) -> list[Path]:
         """The paths of files that are about to be written, noted as ours; see `claim`."""
         paths = {name: self._checked(name) for name in names}
-        if not self._recorded.issuperset(paths):
-            self.names.update(paths)
-            new = sorted(self.names - self._recorded)  # with all that was known before there was a record
-            self._recorded.update(new)
+        if new := {name for name in paths if name not in self.names or name in self._unrecorded}:
+            new |= self._unrecorded  # all that was known before there was a record
+            self.names |= new
+            self._unrecorded.clear()
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 handle = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
                 with os.fdopen(handle, "w", encoding="ascii") as record:
-                    record.write("".join(f"{json.dumps(name)}\n" for name in new))
+                    record.write("".join(f"{json.dumps(name)}\n" for name in sorted(new)))
             except OSError as error:
                 raise InputError(f"cannot write {self._record}: {error.strerror}; choose another folder") from error
         return list(paths.values())

@@ -30,7 +30,7 @@ Source = str | Path | Pixels
 """A picture: a file, an array (grey, RGB or RGBA, uint8) or a picture of Pillow's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """A picture to work on.
 
@@ -133,8 +133,8 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Ta
             found.append(Photo(as_utf8(Path(source).name), Path(source)))
         else:
             raise InputError(f"there is no picture or folder {source}; check the path")
-    twice = next((name for name, count in Counter(photo.name for photo in found).items() if count > 1), None)
-    if twice is not None:
+    if len({photo.name for photo in found}) < len(found):
+        twice, _ = Counter(photo.name for photo in found).most_common(1)[0]
         raise InputError(f"two pictures are called {twice}; rename one, or work on one folder after the other")
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from sccan.files.plain import as_utf8
 
@@ -37,11 +37,10 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def unlike(name: str, taken: Iterable[str]) -> str:
+def unlike(name: str, taken: Container[str]) -> str:
     """The name, or the first of ``name~2``, ``name~3`` ... that is not taken (`folded`)."""
-    used = set(taken)
     number, candidate = 1, name
-    while folded(candidate) in used:
+    while folded(candidate) in taken:
         number += 1
         candidate = f"{name}~{number}"
     return candidate

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,17 +115,52 @@ def write_bytes_atomically(path: str | Path, content: bytes) -> Path:
     return Path(path)
 
 
-def write_text_atomically(path: str | Path, text: str) -> Path:
-    """Writes UTF-8 text with Unix line ends to `path`, whole or not at all; see `written_beside`."""
-    return write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))  # names need not be UTF-8
+def write_text_atomically(path: str | Path, text: str | Iterable[str]) -> Path:
+    """Writes UTF-8 text with Unix line ends to `path`, whole or not at all; see `written_beside`.
+
+    Args:
+        text: the text, or its parts one after another, which need not be in memory together.
+    """
+    with (
+        written_beside(path) as beside,
+        beside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,  # names need not be UTF-8
+    ):
+        file.writelines([text] if isinstance(text, str) else text)
+    return Path(path)
 
 
 def write_json(path: str | Path, value: Any) -> Path:
     """Writes plain data as indented JSON, whole or not at all.
 
+    Args:
+        value: may be an object some of whose values are iterators: lists that need not be in memory as a whole.
+
     Raises ValueError: a number is not finite (JSON has no name for it).
     """
-    return write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_text_atomically(path, _json_parts(value))
+
+
+def _json_parts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict) and any(isinstance(one, Iterator) for one in value.values()):
+        for place, (name, one) in enumerate(value.items()):
+            yield f"{',' if place else '{'}\n  {json.dumps(name, ensure_ascii=False)}: "
+            yield from _list_parts(one) if isinstance(one, Iterator) else [_indented(one, 2)]
+        yield "\n}\n"
+    else:
+        yield f"{_indented(value, 0)}\n"
+
+
+def _list_parts(items: Iterator[Any]) -> Iterator[str]:
+    place = -1
+    for place, one in enumerate(items):
+        yield f"{',' if place else '['}\n    {_indented(one, 4)}"
+    yield "\n  ]" if place >= 0 else "[]"
+
+
+def _indented(value: Any, by: int) -> str:
+    """JSON whose lines but the first stand so much further to the right; texts hold no line ends of their own."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.replace("\n", "\n" + " " * by)
 
 
 def _flush(path: Path) -> None:

@@ -97,9 +97,12 @@ class PictureModel:
         Raises InputError: see `embed`.
         """
         # By their place, not by what could be read or is left: the last digits depend on what is computed together.
-        places = {photo.name: place // self.together for place, photo in enumerate(photos)}
-        grouped = itertools.groupby(readable(photos, on_error, told), lambda item: places[item[0].name])
-        return (list(group) for _, group in grouped)
+        places = enumerate(photos)
+
+        def group(item: tuple[Photo, np.ndarray]) -> int:
+            return next(place for place, photo in places if photo is item[0]) // self.together
+
+        return (list(items) for _, items in itertools.groupby(readable(photos, on_error, told), group))
 
     def __repr__(self) -> str:
         return (

@@ -54,7 +54,7 @@ def write_report(folder: SegmentedFolder, photos: Sequence[Photo], supports: Seq
     Raises InputError: it cannot be written, or an overlay is gone.
     """
     pictures = []
-    for name, record in folder.records(photos).items():
+    for name, record in folder.records(photos):
         shares = {label: region["share"] for label, region in record["regions"].items()}
         overlay = folder.overlay_path(folder.out / record["mask"])
         pictures.append(

@@ -10,11 +10,12 @@ OUT/FORMAT/              the label maps once more in other formats, where they a
 from __future__ import annotations
 
 import functools
+import itertools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sccan.errors import InputError
@@ -34,9 +35,9 @@ from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports
 from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, region_of_lengths, run_lengths
 from sccan.report.pictures import encode
-from sccan.report.tables import csv_text
+from sccan.report.tables import csv_lines
 from sccan.segmentation.data.exports.formats import Options
-from sccan.segmentation.data.exports.labelled import Labelled, parts_of
+from sccan.segmentation.data.exports.labelled import Labelled, parts_of, stem_of
 from sccan.segmentation.data.exports.whole import write_export
 
 HELPERS = ".processes"
@@ -189,20 +190,16 @@ class SegmentedFolder:
         Args:
             instances: annotations are connected parts instead of whole classes.
         """
-        records = self.records(photos)
-        coded = [
-            CodedPicture(name, (size := (one["height"], one["width"])), _regions(one["regions"], size, instances))
-            for name, one in records.items()
-        ]
         info = {"description": f"made by sccan {self.segmenter.facts['method']}", **self.segmenter.facts}
-        rows = [
+        rows = (
             (name, label, *(region[key] for key in ("pixels", "share", "probability", "confidence")), region["absent"])
-            for name, one in records.items()
+            for name, one in self.records(photos)
             for label, region in one["regions"].items()
-        ]
+        )
+        content = coco_instances(_Coded(self, photos, instances), self.class_names, info)
         return [
-            write_json(self.made.claim("annotations.json"), coco_instances(coded, self.class_names, info)),
-            write_text_atomically(self.made.claim("summary.csv"), csv_text(HEADER, rows)),
+            write_json(self.made.claim("annotations.json"), content),
+            write_text_atomically(self.made.claim("summary.csv"), csv_lines(HEADER, rows)),
             write_text_atomically(self.made.claim("classes.txt"), "".join(f"{name}\n" for name in self.class_names)),
         ]
 
@@ -211,23 +208,24 @@ class SegmentedFolder:
 
         Raises InputError: something else lies there, or it cannot be written.
         """
-        records, sources = self.records(photos), {photo.name: photo.path for photo in photos}
+        sources = {photo.name: photo.path for photo in photos}
+        names = [picture for picture, _ in self.records(photos)]
 
         def labelled() -> Iterator[Labelled]:
-            for picture, record in records.items():
+            for picture, record in self.records(photos):
                 scores = [record["regions"][name]["probability"] or 0.0 for name in self.class_names]
                 yield Labelled(picture, sources[picture], read_label(self.out / record["mask"]), scores)
 
         target = self.out / name
-        write_export(
-            target, name, labelled(), self.class_names, names=list(records), options=options, overwrite=self.overwrite
-        )
+        write_export(target, name, labelled(), self.class_names, names=names, options=options, overwrite=self.overwrite)
         return target
 
-    def records(self, photos: Sequence[Photo]) -> dict[str, Record]:
-        """What is known of every finished picture, in the order of the pictures."""
-        found = {photo.name: self.journal.records.get(photo.name, {}) for photo in photos}
-        return {name: record for name, record in found.items() if "regions" in record}
+    def records(self, photos: Sequence[Photo]) -> Iterator[tuple[str, Record]]:
+        """Name of every finished picture and what is known of it, in the order of the pictures."""
+        for photo in photos:
+            record = self.journal.records.get(photo.name, {})
+            if "regions" in record:
+                yield photo.name, record
 
     def overlay_path(self, target: Path) -> Path:
         """Where the overlay of a label map is."""
@@ -246,11 +244,12 @@ class SegmentedFolder:
         A picture keeps the name that its result has got; new ones are called after their picture, with its suffix where
         two would be called the same.
         """
-        sources = {photo.path.resolve() for photo in photos if photo.path is not None}
-        sources |= {one.source.resolve() for one in self.supports.examples if isinstance(one.source, Path)}
-        taken = {folded(record["mask"]) for record in self.journal.records.values()}
-        plain = {photo.name: str(PurePosixPath(photo.name).with_suffix(".png")) for photo in photos}
-        counts = Counter(folded(name) for name in plain.values())
+        out = self.out.resolve()
+        given = itertools.chain((photo.path for photo in photos), (one.source for one in self.supports.examples))
+        paths = (one.resolve() for one in given if isinstance(one, Path))
+        sources = {path for path in paths if path.is_relative_to(out)}
+        taken = {folded(stem_of(record["mask"])) for record in self.journal.records.values()}
+        counts = Counter(folded(stem_of(photo.name)) for photo in photos)
         targets: dict[str, Path] = {}
         for photo in photos:
             record = self.journal.records.get(photo.name)
@@ -258,12 +257,11 @@ class SegmentedFolder:
                 self._require_same(photo, record)
                 targets[photo.name] = self.out / record["mask"]
                 continue
-            long = f"{photo.name}.png"
-            names = [plain[photo.name], long] if counts[folded(plain[photo.name])] == 1 else [long]
-            name = next((one for one in names if folded(one) not in taken), long)
-            parent, _, last = name.removesuffix(".png").rpartition("/")
-            free = unlike(f"{parent}/{shortened(last)}" if parent else shortened(last), {one[:-4] for one in taken})
-            taken.add(folded(f"{free}.png"))
+            names = [stem_of(photo.name), photo.name] if counts[folded(stem_of(photo.name))] == 1 else [photo.name]
+            name = next((one for one in names if folded(one) not in taken), photo.name)
+            parent, _, last = name.rpartition("/")
+            free = unlike(f"{parent}/{shortened(last)}" if parent else shortened(last), taken)
+            taken.add(folded(free))
             targets[photo.name] = self.out / f"{free}.png"
         for target in targets.values():
             if target.resolve() in sources:
@@ -290,6 +288,20 @@ class SegmentedFolder:
 
     def _inside(self, target: Path) -> str:
         return target.relative_to(self.out).as_posix()
+
+
+@dataclass(frozen=True)
+class _Coded(Iterable[CodedPicture]):
+    """The finished pictures as COCO codes them, read from the journal whenever they are walked through."""
+
+    folder: SegmentedFolder
+    photos: Sequence[Photo]
+    instances: bool
+
+    def __iter__(self) -> Iterator[CodedPicture]:
+        for name, one in self.folder.records(self.photos):
+            size = one["height"], one["width"]
+            yield CodedPicture(name, size, _regions(one["regions"], size, self.instances))
 
 
 def _record(result: SegmentedPicture) -> Record:

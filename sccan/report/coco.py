@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,34 +58,43 @@ def region_of_lengths(counts: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def coco_instances(
-    pictures: Sequence[CodedPicture], class_names: Sequence[str], info: Mapping[str, Any]
+    pictures: Iterable[CodedPicture], class_names: Sequence[str], info: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The content of an instances file; ids count from 1, in the order given.
+    """The content of an instances file, for `write_json`; ids count from 1, in the order given.
 
     Args:
-        pictures: all of them, also those without a region.
+        pictures: all of them, also those without a region; walked through twice, while the content is written.
         class_names: the categories.
         info: plain data about the whole.
     """
     categories = {name: number for number, name in enumerate(class_names, 1)}
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    named = [{"id": number, "name": name} for name, number in categories.items()]
+    return {
+        "info": dict(info),
+        "images": _images(pictures),
+        "annotations": _annotations(pictures, categories),
+        "categories": named,
+    }
+
+
+def _images(pictures: Iterable[CodedPicture]) -> Iterator[dict[str, Any]]:
     for number, picture in enumerate(pictures, 1):
         height, width = picture.size
-        images.append({"id": number, "file_name": picture.file_name, "height": height, "width": width})
+        yield {"id": number, "file_name": picture.file_name, "height": height, "width": width}
+
+
+def _annotations(pictures: Iterable[CodedPicture], categories: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    numbers = itertools.count(1)
+    for number, picture in enumerate(pictures, 1):
         for region in picture.regions:
-            code = {"size": [height, width], "counts": region.counts}
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": categories[region.class_name],
-                    "segmentation": [list(polygon) for polygon in region.polygons] or code,
-                    "area": int(coco_mask.area(code)),
-                    "bbox": coco_mask.toBbox(code).tolist(),
-                    "iscrowd": int(region.crowd),
-                    "score": region.score,
-                }
-            )
-    named = [{"id": number, "name": name} for name, number in categories.items()]
-    return {"info": dict(info), "images": images, "annotations": annotations, "categories": named}
+            code = {"size": list(picture.size), "counts": region.counts}
+            yield {
+                "id": next(numbers),
+                "image_id": number,
+                "category_id": categories[region.class_name],
+                "segmentation": [list(polygon) for polygon in region.polygons] or code,
+                "area": int(coco_mask.area(code)),
+                "bbox": coco_mask.toBbox(code).tolist(),
+                "iscrowd": int(region.crowd),
+                "score": region.score,
+            }

@@ -2,8 +2,9 @@
 
 import csv
 import io
+import itertools
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,16 +109,23 @@ class Table:
         return gap.join(padded)
 
 
-def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Comma-separated values with a header line; None is an empty field, floats keep every digit.
 
     Text that a spreadsheet would take for a formula (``=1+1``) gets an apostrophe before it.
     """
+    return "".join(csv_lines(header, rows))
+
+
+def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The lines of `csv_text`, one after another."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_no_formula(cell) for cell in header])
-    writer.writerows([_no_formula(cell) for cell in row] for row in rows)
-    return buffer.getvalue()
+    for row in itertools.chain([header], rows):
+        writer.writerow([_no_formula(cell) for cell in row])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def without_apostrophe(cell: str) -> str:

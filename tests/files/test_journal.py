@@ -1,6 +1,7 @@
 """A journal keeps what was finished, drops half a line, and refuses other facts and a second process."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,32 @@ def test_records_come_back_in_their_order_and_the_latest_counts(tmp_path: Path) 
         journal.add("c", {})
     lines = path.read_text(encoding="ascii").splitlines()  # so that a kill cuts no character in two
     assert [json.loads(line).get("name") for line in lines] == [None, "b", "ä", "b", "c"]
+
+
+def test_of_an_item_its_name_and_its_place_are_kept_however_long_its_line(tmp_path: Path) -> None:
+    path, count = tmp_path / "journal.jsonl", 20_000
+    with Journal(path, FACTS) as journal:
+        for number in range(count):
+            journal.add(f"folder/{number:07d}.jpg", {"counts": "x" * 900, "number": number})
+    tracemalloc.start()
+    try:
+        with Journal(path, FACTS) as journal:
+            kept, peak = tracemalloc.get_traced_memory()
+            assert len(journal.records) == count
+            assert peak < 250 * count
+            assert kept < 200 * count
+            numbers = [record["number"] for record in journal.records.values()]
+    finally:
+        tracemalloc.stop()
+    assert numbers == list(range(count))
+
+
+def test_a_line_of_another_kind_is_told_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    for line in ('{"name": 3}', "[]", '{"pixels": 1}', '{"name": "a", "pixels": NaN}', "\xff"):
+        path.write_bytes(json.dumps(FACTS).encode() + b'\n{"name": "a"}\n' + line.encode("latin-1") + b"\n")
+        with pytest.raises(InputError, match=r"journal.jsonl, line 3: .*; the file is damaged"):
+            Journal(path, FACTS)
 
 
 def test_other_facts_are_refused_or_begin_anew(tmp_path: Path) -> None:

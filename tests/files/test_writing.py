@@ -3,9 +3,13 @@
 import errno
 import json
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sccan.errors import InputError
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically, written_beside
@@ -17,6 +21,28 @@ def test_text_bytes_and_json_are_written_into_missing_folders(tmp_path: Path) ->
     assert write_bytes_atomically(folder / "b.bin", b"\x00\xff").read_bytes() == b"\x00\xff"
     assert json.loads(write_json(folder / "j.json", {"ü": [1, None, 0.5]}).read_text("utf-8")) == {"ü": [1, None, 0.5]}
     assert sorted(path.name for path in folder.iterdir()) == ["b.bin", "j.json", "t.txt"]
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=4), PLAIN, min_size=1, max_size=4))
+def test_lists_that_are_not_in_memory_are_written_as_those_that_are(value: dict[str, Any]) -> None:
+    walked = {name: iter(one) if isinstance(one, list) else one for name, one in value.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        written = write_json(Path(folder) / "walked.json", walked).read_bytes().decode("utf-8", "surrogatepass")
+    assert written == json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def test_text_in_parts(tmp_path: Path) -> None:
+    assert write_text_atomically(tmp_path / "t", (f"{number}\r\n" for number in range(3))).read_bytes() == (
+        b"0\r\n1\r\n2\r\n"
+    )
+    assert write_text_atomically(tmp_path / "u", "no name \udcff").read_bytes() == b"no name \\udcff"
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
