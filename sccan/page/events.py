@@ -38,17 +38,28 @@ class Hub:
             yield "retry: 1000\nevent: hello\ndata: {}\n\n"
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), HEARTBEAT)
+                    if not (event := await asyncio.wait_for(queue.get(), HEARTBEAT)):
+                        return
+                    yield event
                 except TimeoutError:
                     yield ": alive\n\n"
         finally:
             self._windows.discard(queue)
 
+    def end(self) -> None:
+        """Ends what windows listen to; to be called in the event loop."""
+        for queue in self._windows:
+            _emptied(queue).put_nowait("")
+
     def _spread(self, text: str) -> None:
         for queue in self._windows:
             if queue.full():
-                while not queue.empty():
-                    queue.get_nowait()
-                queue.put_nowait("event: reload\ndata: {}\n\n")
+                _emptied(queue).put_nowait("event: reload\ndata: {}\n\n")
             else:
                 queue.put_nowait(text)
+
+
+def _emptied(queue: asyncio.Queue[str]) -> asyncio.Queue[str]:
+    while not queue.empty():
+        queue.get_nowait()
+    return queue

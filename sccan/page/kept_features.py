@@ -19,7 +19,7 @@ from sccan.page.thumbnails import thumbnail
 from sccan.predict.segmenter import Segmenter
 
 IN_MEMORY = 384 << 20
-"""Bytes of features that are held in memory."""
+"""Bytes of features that are held in memory: mapped from their files, so that none of it is lost between others."""
 ON_DISK = 16 << 30
 """Bytes of features that are written to the disk."""
 
@@ -79,6 +79,7 @@ class KeptFeatures:
         self.sizes[key] = image.shape[0], image.shape[1]
         try:
             self._files.write(number, found, support=support)
+            found = self._files.read(number, support=support) or found  # pages of the file, given back whole
         except InputError:
             self._files.budget_bytes = 0  # the disk is full: what is in memory serves
         return self._remember(digest, found)

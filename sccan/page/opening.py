@@ -32,6 +32,7 @@ class Opening:
     Attributes:
         app: the ASGI application, behind its guard.
         failure: why there will be no session.
+        end: ends what is answered without an end, before the server waits for it.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class Opening:
     ) -> None:
         """
         Args:
-            build: makes the routes of a session, which may take its time: it runs in a thread.
+            build: makes the routes of a session, which may take its time: it runs in a thread; `state.end` of what it
+                gives ends answers that would go on for ever.
             token: that lets a browser in.
             port: that the server listens on.
             give_up: is called after a failure.
         """
         self.build, self.give_up = build, give_up
         self.failure: Exception | None = None
+        self.end: Callable[[], None] = lambda: None
         guard = Middleware(Guard, token=token, port=port, large=["/labels"])
         static = Mount("/static", StaticFiles(directory=STATIC))
         self.app = Starlette(
@@ -70,6 +73,7 @@ class Opening:
             self._routes.set_result(JSONResponse({"error": str(error)}, 503))
             self.give_up()
             return
+        self.end = routes.state.end
         async with routes.router.lifespan_context(routes):
             self._routes.set_result(routes)
             await closing.wait()
@@ -95,6 +99,10 @@ class PageServer(uvicorn.Server):
         super().run(sockets)
         if self.opening.failure is not None:
             raise self.opening.failure
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self.opening.end()
+        await super().shutdown(sockets)
 
     def _give_up(self) -> None:
         self.should_exit = True

@@ -74,6 +74,7 @@ def build_app(session: Session) -> FastAPI:
         await run_in_threadpool(session.close)
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.end = session.hub.end
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(Outdated, _outdated)
     app.add_exception_handler(RequestValidationError, _unfit)

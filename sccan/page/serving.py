@@ -31,6 +31,8 @@ def claimed(folder: Path) -> Iterator[Claim]:
     place = folder.resolve() / OURS
     if place.is_symlink():
         raise InputError(f"{place} is a link, which may lead anywhere; remove it")
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is no folder, and masks are kept in a folder of that name; remove or rename it")
     try:
         place.mkdir(exist_ok=True)
         handle = os.fdopen(os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8")

@@ -42,9 +42,9 @@ def test_folders_that_cannot_be_worked_on(refusal: Refusal, tmp_path: Path, phot
     assert not (photos / ".sccan").exists()
 
 
-def test_a_folder_that_cannot_be_written(refusal: Refusal, photos: Path) -> None:
+def test_a_file_where_the_store_is_to_be(refusal: Refusal, photos: Path) -> None:
     (photos / ".sccan").write_text("a file in the way")
-    assert "cannot write into" in refusal(label.main, [str(photos)])
+    assert ".sccan is no folder" in refusal(label.main, [str(photos)])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -1,5 +1,6 @@
 """Nothing is lost: killed servers, broken pictures, thousands of pictures."""
 
+import signal
 from pathlib import Path
 
 from tests.page.browser.conftest import Visits
@@ -27,6 +28,18 @@ def test_a_killed_server_has_the_last_strokes_and_gets_those_drawn_meanwhile(sma
     assert window.label()[60, 65] == 1
     window.page.reload()
     window.wait("#picture-told:has-text('marked by you')")
+
+
+def test_ctrl_c_beside_an_open_window_ends_the_server_without_a_word_more(small_model: Path, visit: Visits) -> None:
+    server = visit.process("--model", str(small_model), "--classes", "spot")
+    window = visit.of(server)
+    with window.failing():
+        server.process.send_signal(signal.SIGINT)
+        said, _ = server.process.communicate(timeout=60)
+        assert "Traceback" not in said
+        window.wait("#lost")
+        server.start()
+        window.wait("#lost", "hidden")
 
 
 def test_a_stroke_is_saved_while_it_goes_on(visit: Visits) -> None:
