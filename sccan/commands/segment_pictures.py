@@ -69,7 +69,7 @@ def _segment(args: argparse.Namespace, runtime: Runtime, tell: Callable[..., Non
             folder = SegmentedFolder(args.out, segmenter, supports, overwrite=args.overwrite, rank=runtime.rank)
             held.enter_context(folder.journal)  # also where the plan is refused, others may have the folder at once
             if runtime.is_main:
-                plan = folder.plan(photos, overlays=overlays)
+                plan = folder.plan(photos, overlays=overlays, formats=formats)
                 if runtime.world_size > 1:
                     folder.claim(plan, overlays=overlays)
         plan = json.loads(runtime.share(json.dumps(plan)))

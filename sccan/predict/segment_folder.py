@@ -38,7 +38,7 @@ from sccan.report.pictures import encode
 from sccan.report.tables import csv_lines
 from sccan.segmentation.data.exports.formats import Options
 from sccan.segmentation.data.exports.labelled import Labelled, parts_of, stem_of
-from sccan.segmentation.data.exports.whole import write_export
+from sccan.segmentation.data.exports.whole import require_place, write_export
 
 HELPERS = ".processes"
 """Folder of the journals of all processes but the first, while they work."""
@@ -97,16 +97,25 @@ class SegmentedFolder:
             self.journal.close()
             raise
 
-    def plan(self, photos: Sequence[Photo], *, overlays: bool = True) -> dict[str, str]:
+    def plan(self, photos: Sequence[Photo], *, overlays: bool = True, formats: Sequence[str] = ()) -> dict[str, str]:
         """The pictures that are not finished yet, and where in the folder the label map of each goes.
 
         Args:
             photos: files.
             overlays: are wanted too.
+            formats: that will be exported, each into a sub-folder of its own.
 
         Raises InputError: a result would replace a picture or a file that is not a result.
         """
         targets = self._targets(photos)
+        tops = {folded(inside[0]) for one in targets.values() if len(inside := one.relative_to(self.out).parts) > 1}
+        for name in formats:
+            if folded(name) in tops:
+                raise InputError(
+                    f"the results of pictures in {name}/ and the format {name} would share {self.out / name}; segment "
+                    "that folder into another --out"
+                )
+            require_place(self.out / name, overwrite=self.overwrite)
         self.made.require(self._inside(path) for one in targets.values() for path in (one, self.overlay_path(one)))
         return {photo.name: self._inside(targets[photo.name]) for photo in self.left(photos, overlays=overlays)}
 

@@ -231,6 +231,16 @@ def test_other_formats_and_instances(model: Path, place: Path) -> None:
     assert segment.main(argv) == 0, "an earlier export is replaced"
 
 
+def test_a_folder_of_pictures_called_like_a_format_is_refused_before_anything_is_done(
+    model: Path, place: Path, refusal: Refusal
+) -> None:
+    (place / "photos" / "more").rename(place / "photos" / "coco")
+    line = refusal(segment.main, _argv(model, place, "--format", "png,coco"))
+    assert "pictures in coco/ and the format coco would share" in line
+    assert not (place / "out" / "a.png").exists()
+    assert segment.main(_argv(model, place, "--format", "png")) == 0
+
+
 def test_formats_are_checked_before_anything_is_done(model: Path, place: Path, refusal: Refusal) -> None:
     assert "there is no format 'voc'" in refusal(segment.main, _argv(model, place, "--format", "voc"))
     assert not (place / "out").exists()

@@ -34,21 +34,35 @@ def write_export(
 
     Raises InputError: something else is there, or it cannot be written; then what was there is there still.
     """
-    if target.is_symlink():
-        raise InputError(f"{target} is a link, and exports are not written through links; choose another place")
-    if target.exists() and not overwrite and not (target / OURS).is_file():
-        raise InputError(f"{target} is there and no export; choose another place, or --overwrite")
-    beside = partial_of(target)
+    require_place(target, overwrite=overwrite)
+    beside, aside = partial_of(target), partial_of(target)
     try:
         beside.mkdir(parents=True)
         (beside / OURS).touch()
         write_format(beside, name, pictures, class_names, names=names, options=options)
         if target.is_dir():
-            shutil.rmtree(target)
-        beside.replace(target)
+            target.replace(aside)  # a kill may come while its files are removed
+        try:
+            beside.replace(target)
+        except OSError:
+            if aside.exists():
+                aside.replace(target)
+            raise
     except OSError as error:
         raise InputError(
             f"cannot write {target}: {error.strerror}; {ADVICE.get(error.errno or errno.EIO, 'choose another folder')}"
         ) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        for left in (beside, aside):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def require_place(target: Path, *, overwrite: bool = False) -> None:
+    """Checks where an export is to be, before there is one.
+
+    Raises InputError: something else is there.
+    """
+    if target.is_symlink():
+        raise InputError(f"{target} is a link, and exports are not written through links; choose another place")
+    if target.exists() and not overwrite and not (target / OURS).is_file():
+        raise InputError(f"{target} is there and no export; choose another place, or --overwrite")
