@@ -80,7 +80,7 @@ def head_of(path: Path, kind: str) -> Head:
 def require_file(path: Path, kind: str) -> int:
     """The bytes of a picture's file. Raises InputError: there is none, or it is no plain file."""
     if not path.exists():
-        raise InputError(f"{kind} {path} does not exist; check the data root and the list")
+        raise InputError(f"{kind} {path} does not exist; check the folder, or the list that names it")
     return regular_file(path, kind)
 
 

@@ -142,4 +142,4 @@ def test_files_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
 def test_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "gone.png"
     for read, kind in ((read_image, "image"), (read_label, "label"), (image_size, "image")):
-        assert refusal(read, path) == f"{kind} {path} does not exist; check the data root and the list"
+        assert refusal(read, path) == f"{kind} {path} does not exist; check the folder, or the list that names it"

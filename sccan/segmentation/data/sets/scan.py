@@ -148,7 +148,9 @@ def _fingerprint(root: Path, pairs: Pairs, n_classes: int, strict: bool) -> str:
                 status = os.stat(root / name)
             except OSError as error:
                 kind = "image" if name == image else "label"
-                raise InputError(f"{kind} {root / name} does not exist; check the data root and the list") from error
+                raise InputError(
+                    f"{kind} {root / name} does not exist; check the folder, or the list that names it"
+                ) from error
             digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:24]
 

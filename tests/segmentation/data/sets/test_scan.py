@@ -174,9 +174,9 @@ def test_unreadable_image_is_refused(root: Path, pairs: Pairs) -> None:
 
 def test_missing_files_are_refused(root: Path, pairs: Pairs) -> None:
     (root / pairs[1][1]).unlink()
-    assert refusal(root, pairs) == f"label {pairs[1][1]} does not exist; check the data root and the list"
+    assert refusal(root, pairs) == f"label {pairs[1][1]} does not exist; check the folder, or the list that names it"
     (root / pairs[1][0]).unlink()
-    assert refusal(root, pairs) == f"image {pairs[1][0]} does not exist; check the data root and the list"
+    assert refusal(root, pairs) == f"image {pairs[1][0]} does not exist; check the folder, or the list that names it"
 
 
 def test_missing_root_and_empty_list_are_refused(root: Path, pairs: Pairs) -> None:
