@@ -7,7 +7,6 @@ import contextlib
 import csv
 import functools
 import json
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -135,7 +134,7 @@ def _sort(made: Made, entries: list[Entry], photos: Mapping[str, Photo], class_n
     say(*(f"the copies of {name!r} are in {SORTED}/{folder}" for name, folder in folders.items() if folder != name))
     for one in entries:
         with written_beside(made.claim(f"{SORTED}/{folders[one.label]}/{one.picture}"), durable=False) as copy:
-            shutil.copyfile(str(photos[one.picture].path), copy)
+            photos[one.picture].copy_to(copy)
 
 
 def _truth(

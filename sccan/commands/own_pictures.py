@@ -26,7 +26,7 @@ def add_picture_options(command: argparse.ArgumentParser, *, model: str, support
         required=True,
         nargs="+",
         metavar="PATH",
-        help="pictures, folders of them, or lists (.txt: a path per line)",
+        help="pictures, folders of them, lists (.txt: a path per line), or shards (.tar, also name-{000..127}.tar)",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
 

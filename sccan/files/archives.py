@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from tqdm import tqdm
 
@@ -52,12 +52,21 @@ SPARE = 64 << 20
 
 @dataclass(frozen=True)
 class Member:
-    """A file within an archive: its name, its size in bytes, and what it is if it is neither file nor folder."""
+    """A file within an archive.
+
+    Attributes:
+        name: as it stands there.
+        size: in bytes.
+        is_folder: whether it is a folder.
+        oddity: what it is if it is neither file nor folder.
+        start: where its bytes begin in a tar that is not compressed.
+    """
 
     name: str
     size: int
     is_folder: bool
     oddity: str = ""
+    start: int = 0
 
 
 class Reader(ABC):
@@ -88,7 +97,9 @@ class TarReader(Reader):
     def members(self) -> Iterator[Member]:
         for info in self.archive:
             oddity = "" if info.isfile() or info.isdir() else "a link" if info.issym() or info.islnk() else "a device"
-            yield Member(info.name, info.size, info.isdir(), "a file with holes" if info.issparse() else oddity)
+            yield Member(
+                info.name, info.size, info.isdir(), "a file with holes" if info.issparse() else oddity, info.offset_data
+            )
         # To the end of what is compressed, where its checksum stands.
         stream = self.archive.fileobj
         while stream is not None and stream.read(1 << 20):
@@ -147,8 +158,8 @@ def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> l
         with _open(archive) as reader:
             chosen = _choose(archive, reader, place)
         targets = {name: folder / target for name, (target, _) in chosen.items()}
-        missing = {name for name, (_, size) in chosen.items() if not _has_size(targets[name], size)}
-        _require_space(archive, folder, sum(chosen[name][1] for name in missing))
+        missing = {name for name, (_, member) in chosen.items() if not _has_size(targets[name], member.size)}
+        _require_space(archive, folder, sum(chosen[name][1].size for name in missing))
         with _open(archive) as reader, tqdm(total=len(chosen), desc=f"unpacking {archive.name}", disable=None) as bar:
             bar.update(len(chosen) - len(missing))
             left = set(missing)
@@ -162,30 +173,44 @@ def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> l
                 if not left:
                     break
     except DAMAGED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{archive} cannot be unpacked: {reason}; it is damaged or no archive: fetch it again"
-        ) from error
+        raise _damaged(archive, "unpacked", error) from error
     return list(targets.values())
 
 
+def files_of_tar(archive: Path) -> list[Member]:
+    """The files of a tar that is not compressed, in its order: each can be read from where it begins.
+
+    Raises InputError: the archive is missing, damaged or compressed, or a member leads out of it or is no plain file.
+    """
+    try:
+        with _open(archive, "r:") as reader:
+            return [member for _, member in _choose(archive, reader, lambda name: name).values()]
+    except DAMAGED as error:
+        raise _damaged(archive, "read as a tar that is not compressed", error) from error
+
+
+def _damaged(archive: Path, done: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(f"{archive} cannot be {done}: {reason}; it is damaged or no archive: fetch it again")
+
+
 @contextlib.contextmanager
-def _open(archive: Path) -> Iterator[Reader]:
+def _open(archive: Path, mode: Literal["r", "r:"] = "r") -> Iterator[Reader]:
     regular_file(archive, "archive")
     try:
         if archive.name.lower().endswith(".zip"):
             with zipfile.ZipFile(archive) as opened:
                 yield ZipReader(opened)
         else:
-            with tarfile.open(archive, tarinfo=_Header) as opened_tar:
+            with tarfile.open(archive, mode, tarinfo=_Header) as opened_tar:
                 yield TarReader(opened_tar)
     except FileNotFoundError as error:
         raise InputError(f"archive {archive} does not exist; check its path") from error
 
 
-def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -> dict[str, tuple[str, int]]:
-    """Member name -> (path below the folder, bytes) of the members to unpack, after looking at all of them."""
-    chosen: dict[str, tuple[str, int]] = {}
+def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -> dict[str, tuple[str, Member]]:
+    """Member name -> (path below the folder, member) of the members to take, after looking at all of them."""
+    chosen: dict[str, tuple[str, Member]] = {}
     packed, unpacked = archive.stat().st_size, 0
     for number, member in enumerate(reader.members(), 1):
         unpacked += max(member.size, 0)
@@ -195,11 +220,11 @@ def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -
         if oddity:
             raise InputError(
                 f"{archive} holds {member.name[:200]!r}, which is {oddity}; nothing was unpacked: fetch the official "
-                "archive"
+                "archive, or make it anew without that"
             )
         target = None if member.is_folder else place(member.name)
         if target is not None:
-            chosen[member.name] = target, member.size
+            chosen[member.name] = target, member
     return chosen
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,10 +15,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sccan.errors import InputError
-from sccan.files.decoding import Decoded, on_white, read_whole
+from sccan.files.decoding import Decoded, decode, on_white, read_whole
 from sccan.files.depth import eight_bits
+from sccan.files.heads import head_of, opened
 from sccan.files.plain import as_utf8, plain
 from sccan.files.reading import read_text, regular_file
+from sccan.files.shards import RANGE, SHARD, Packed, in_shard, named_shards
 from sccan.files.tally import Tally
 from sccan.files.walking import no_pictures, walk
 
@@ -26,6 +30,7 @@ AHEAD = 2
 """Pictures decoded while others are computed."""
 
 Pixels = np.ndarray | Image.Image
+File = Path | Packed
 Source = str | Path | Pixels
 """A picture: a file, an array (grey, RGB or RGBA, uint8) or a picture of Pillow's."""
 
@@ -36,16 +41,34 @@ class Photo:
 
     Attributes:
         name: unique among those that are worked on together; for files the path below the folder that was named.
-        source: the file, or the picture itself.
+        source: the file, its place in a shard, or the picture itself.
     """
 
     name: str
-    source: Path | Pixels
+    source: File | Pixels
 
     @property
     def path(self) -> Path | None:
-        """The file, if it is one."""
+        """The file, if it is one of its own."""
         return self.source if isinstance(self.source, Path) else None
+
+    @property
+    def file(self) -> File | None:
+        """The file, or its place in a shard."""
+        return self.source if isinstance(self.source, Path | Packed) else None
+
+    def size(self) -> tuple[int, int]:
+        """Height and width, from the head of the file; 0, 0 of what is no file. Raises InputError: it is no picture."""
+        if isinstance(self.source, Packed):
+            return opened(io.BytesIO(self.source.content()), f"image {self.source}")[1].size
+        return head_of(self.source, "image").size if isinstance(self.source, Path) else (0, 0)
+
+    def copy_to(self, target: Path) -> None:
+        """Writes what the file holds to another place. Raises InputError: its shard is gone or shorter."""
+        if isinstance(self.source, Packed):
+            target.write_bytes(self.source.content())
+        elif isinstance(self.source, Path):
+            shutil.copyfile(self.source, target)
 
     def read(self) -> np.ndarray:
         """RGB uint8 [h, w, 3]. Raises InputError: it cannot be read."""
@@ -55,6 +78,8 @@ class Photo:
         """The picture, and what was done to it. Raises InputError: it cannot be read."""
         if isinstance(self.source, Path):
             return read_whole(self.source)
+        if isinstance(self.source, Packed):
+            return decode(self.source.content(), f"image {self.source}", whole=True, background="white")
         return Decoded(as_rgb(self.source, self.name))
 
 
@@ -109,7 +134,9 @@ def as_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
 def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Tally | None = None) -> list[Photo]:
     """The pictures that a user names: a file, a folder with its sub-folders, an array, or a list of these.
 
-    A text file (.txt) is a list: a path per line, seen from the list's folder, which is the picture's name too.
+    A text file (.txt) is a list: a path per line, seen from the list's folder, which is the picture's name too. A tar
+    file, also ``name-{000..127}.tar``, a list of them or a folder that holds nothing else to take, stands for the
+    pictures in it, which are called as its members are.
 
     Args:
         leave_out: folders below which nothing is taken (results that lie among the pictures).
@@ -120,15 +147,18 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Ta
     if isinstance(sources, np.ndarray | Image.Image | str | Path):
         sources = [sources]
     found: list[Photo] = []
+    passed = Tally() if passed is None else passed
     for source in sources:
         if isinstance(source, Photo):
             found.append(source)
         elif not isinstance(source, str | Path):
             found.append(Photo(f"picture {len(found)}", source))
         elif Path(source).is_dir():
-            found += _in_folder(Path(source), leave_out, Tally() if passed is None else passed)
+            found += _in_folder(Path(source), leave_out, passed)
         elif Path(source).suffix.lower() == LIST and Path(source).is_file():
-            found += _in_list(Path(source))
+            found += _in_list(Path(source), passed)
+        elif Path(source).suffix.lower() == SHARD and (RANGE.search(str(source)) or Path(source).is_file()):
+            found += _in_shards([Path(source)] if Path(source).is_file() else named_shards(str(source)), passed)
         elif Path(source).exists() and regular_file(source, "picture") >= 0:
             found.append(Photo(as_utf8(Path(source).name), Path(source)))
         else:
@@ -139,7 +169,18 @@ def find_photos(sources: Pictures, *, leave_out: Sequence[Path] = (), passed: Ta
     return found
 
 
-def _in_list(path: Path) -> list[Photo]:
+def _in_shards(paths: Iterable[Path], passed: Tally) -> list[Photo]:
+    """Raises InputError: see `in_shard`, or none of them holds a picture."""
+    held = Tally()
+    paths = list(paths)
+    found = [Photo(name, packed) for path in paths for name, packed in in_shard(path, held)]
+    if not found:
+        raise no_pictures(paths[0], held)
+    passed.extend(held)
+    return found
+
+
+def _in_list(path: Path, passed: Tally) -> list[Photo]:
     """Raises InputError: it is no text, holds no line, or names something that is not there."""
     found = []
     for number, line in enumerate(read_text(path, "list").splitlines(), 1):
@@ -148,6 +189,9 @@ def _in_list(path: Path) -> list[Photo]:
         file = path.parent / name
         if not file.is_file():
             raise InputError(f"{path}, line {number}: there is no picture {plain(str(file))}; check the path")
+        if file.suffix.lower() == SHARD:
+            found += _in_shards([file], passed)
+            continue
         inside = not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
         found.append(Photo(as_utf8(PurePath(name).as_posix() if inside else file.name), file))
     if not found:
@@ -161,6 +205,10 @@ def _in_folder(folder: Path, results: Sequence[Path], passed: Tally) -> list[Pho
             f"{folder} is named for the pictures and for the results; choose another folder for the results"
         )
     walked = walk(folder, leave_out=results)
+    shards = [file for file in walked.files if file.suffix.lower() == SHARD]
+    if shards and not walked.pictures:
+        passed.extend(walked.others(shards))
+        return _in_shards(shards, passed)
     others = walked.others()
     if not walked.pictures:
         raise no_pictures(folder, others)

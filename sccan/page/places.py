@@ -88,7 +88,7 @@ def find_gallery(folder: Path) -> Gallery:
     paths = [photo.path for photo in found if photo.path is not None]
     outside = {path for path in paths if not path.resolve().is_relative_to(root)}
     masks = _masks(paths)
-    kept = [photo for photo in found if photo.path not in outside and photo.path not in masks]
+    kept = [photo for photo in found if photo.path and photo.path not in outside and photo.path not in masks]
     if outside:
         notes.append(f"{len(outside)} links lead out of the folder and were left out: {_some(root, sorted(outside))}")
     notes += Tally(note for note in passed if note[0].endswith(TO_SAVE_ANEW)).lines()

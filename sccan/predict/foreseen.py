@@ -10,7 +10,6 @@ import torch
 
 from sccan.builders.memory import MAPS, machine_bytes
 from sccan.errors import InputError
-from sccan.files.heads import head_of
 from sccan.files.photos import AHEAD, Photo
 from sccan.files.tally import Tally
 from sccan.predict.segmenter import Segmenter
@@ -52,7 +51,7 @@ def told_memory(segmenter: Segmenter, photos: Sequence[Photo], n_classes: int) -
     largest, name = 0, ""
     for photo in photos:
         with contextlib.suppress(InputError):  # told when it is read
-            height, width = head_of(photo.path, "image").size if photo.path else (0, 0)
+            height, width = photo.size()
             if height * width > largest:
                 largest, name = height * width, photo.name
     together = min(segmenter.together, len(photos))

@@ -24,10 +24,11 @@ from sccan.files.decoding import read_label
 from sccan.files.journal import Journal, Record
 from sccan.files.kinds import JOURNAL
 from sccan.files.made import RECORD, Made
-from sccan.files.photos import Photo
+from sccan.files.photos import File, Photo
 from sccan.files.plain import as_utf8
 from sccan.files.plain import plain as plain_text
 from sccan.files.safe_names import folded, shortened, unlike
+from sccan.files.shards import Packed
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.segmented_records import require_sound
@@ -242,7 +243,7 @@ class SegmentedFolder:
 
     def _is_finished(self, photo: Photo, overlays: bool) -> bool:
         record = self.journal.records.get(photo.name)
-        if record is None or record["stamp"] != _stamp(photo):
+        if record is None or record["stamp"] != _stamp(photo.file):
             return False
         target = self.out / record["mask"]
         return target.is_file() and (not overlays or self.overlay_path(target).is_file())
@@ -279,8 +280,8 @@ class SegmentedFolder:
 
     def _require_same(self, photo: Photo, record: Record) -> None:
         """Raises InputError: the result of this name was made from another picture."""
-        before, now = record.get("source"), _source(photo.path)
-        if before is None or before == now or record["stamp"] == _stamp(photo) or self.overwrite:
+        before, now = record.get("source"), _source(photo.file)
+        if before is None or before == now or record["stamp"] == _stamp(photo.file) or self.overwrite:
             return
         raise InputError(
             f"{self.out / record['mask']} shows {plain_text(before)}; the result of {plain_text(str(now))} would "
@@ -327,9 +328,8 @@ def _record(result: SegmentedPicture) -> Record:
             "counts": counts,
         }
     height, width = result.labels.shape
-    stamp = _stamp(Photo(result.picture, result.path)) if result.path else []
     facts = {"confidence": result.confidence, "absent": result.absent}
-    return {"stamp": stamp, "height": height, "width": width, **facts, "regions": regions}
+    return {"stamp": _stamp(result.path), "height": height, "width": width, **facts, "regions": regions}
 
 
 def _regions(regions: Mapping[str, Mapping[str, Any]], size: tuple[int, int], instances: bool) -> list[CodedRegion]:
@@ -343,14 +343,18 @@ def _regions(regions: Mapping[str, Mapping[str, Any]], size: tuple[int, int], in
     ]
 
 
-def _source(path: Path | None) -> str | None:
+def _source(file: File | None) -> str | None:
     """Which picture it is, wherever the command is run."""
-    return None if path is None else as_utf8(str(path.resolve()))
+    if isinstance(file, Packed):
+        return as_utf8(f"{file.shard.path.resolve()}:{file.name}")
+    return None if file is None else as_utf8(str(file.resolve()))
 
 
-def _stamp(photo: Photo) -> list[int]:
+def _stamp(file: File | None) -> list[int]:
     """Changes when the file does."""
-    if photo.path is None:
+    if isinstance(file, Packed):
+        return [file.size, file.shard.changed, file.start]
+    if file is None:
         return []
-    status = photo.path.stat()
+    status = file.stat()
     return [status.st_size, status.st_mtime_ns]

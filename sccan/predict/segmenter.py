@@ -27,7 +27,7 @@ from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.formats import MapsOrigin
-from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single, readable
+from sccan.files.photos import Failure, File, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
 from sccan.predict.kept_maps import FORMAT, KeptMaps
@@ -61,7 +61,7 @@ class SegmentedPicture:
 
     Attributes:
         picture: its name.
-        path: its file; None for arrays.
+        path: its file, or its place in a shard; None for arrays.
         image: RGB uint8, [h, w, 3].
         labels: 0 background, c for ``class_names[c - 1]``, uint8 [h, w], at the picture's own size.
         maps: probability of every class at every pixel, float32 [N, h, w]; each against the background alone. Where
@@ -72,7 +72,7 @@ class SegmentedPicture:
     """
 
     picture: str
-    path: Path | None
+    path: File | None
     image: np.ndarray
     labels: np.ndarray
     maps: np.ndarray | ClassMaps
@@ -361,7 +361,7 @@ class Segmenter(PictureModel):
 def _segmented(shown: tuple[Photo, np.ndarray], found: Found, names: tuple[str, ...]) -> SegmentedPicture:
     (photo, image), labels = shown, label_map(found.maps)
     unlike = tuple(name for name, told in zip(names, found.absent, strict=True) if told)
-    return SegmentedPicture(photo.name, photo.path, image, labels, found.maps, names, unlike)
+    return SegmentedPicture(photo.name, photo.file, image, labels, found.maps, names, unlike)
 
 
 def _require_background(shots: Sequence[Shot], class_names: Sequence[str]) -> None:
