@@ -17,6 +17,7 @@ import yaml
 from yacs.config import CfgNode
 
 from sccan.errors import InputError, nearest
+from sccan.files.inside import real
 from sccan.files.plain_yaml import Forbidden, parse_yaml, read_yaml
 from sccan.files.structured import shown
 from sccan.published_config import is_published, translate
@@ -137,7 +138,7 @@ def _lists(value: Any) -> Any:
 
 def _layers(path: Path, above: tuple[Path, ...] = ()) -> list[tuple[dict[str, Any], str]]:
     """The file's content behind that of its bases, lowest first."""
-    if path.resolve() in above:
+    if real(path) in above:
         raise InputError(f"{path} names itself as its {BASE_KEY}, directly or through another file")
     if len(above) >= LONGEST_CHAIN:
         raise InputError(f"{above[0]} builds on a chain of more than {LONGEST_CHAIN} files; name fewer as {BASE_KEY}")
@@ -151,7 +152,7 @@ def _layers(path: Path, above: tuple[Path, ...] = ()) -> list[tuple[dict[str, An
     base_path = path.parent / str(base)
     if not base_path.is_file():
         raise InputError(f"{path} builds on {base_path}, which does not exist; correct its {BASE_KEY}")
-    return [*_layers(base_path, (*above, path.resolve())), (content, str(path))]
+    return [*_layers(base_path, (*above, real(path))), (content, str(path))]
 
 
 def _merge(node: Node, values: dict[str, Any], source: str, matters: Matters, prefix: str = "") -> None:

@@ -17,6 +17,7 @@ from sccan.commands.fixed_input_check import FixedInputCheck, fixed_input_check
 from sccan.engine.checkpoint import write_weights
 from sccan.engine.environment import source_revision
 from sccan.errors import InputError
+from sccan.files.inside import real
 
 EXAMPLE = """  python tools/convert_checkpoint.py train_epoch_43_0.6753.pth --prove
   python tools/convert_checkpoint.py exp/pascal/SCCAN/split*/resnet50/snapshot/train_epoch_*.pth --out converted
@@ -75,7 +76,7 @@ def _targets(args: argparse.Namespace) -> list[Path]:
             raise InputError(f"two sources would both become {target}; convert them one by one, with --out FILE")
         if target.exists() and not args.overwrite:
             raise InputError(f"{target} is already there; give --overwrite to replace it, or another --out")
-        if target.resolve() == args.source[number].resolve():
+        if real(target) == real(args.source[number]):
             raise InputError(f"{target} is the source itself; give another --out")
     return targets
 

@@ -20,6 +20,7 @@ from sccan.engine.environment import describe_environment
 from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
 from sccan.files.alone import alone_in
+from sccan.files.inside import real
 from sccan.files.made import Made
 from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
 from sccan.predict.mark_one import Draw, Finding, MarkOne, Score, class_label, plan, scores, shared
@@ -168,7 +169,7 @@ def _facts(
     return {
         **segmenter.facts,
         "note": segmenter.trained.note,
-        "folder": args.folder.resolve().name,
+        "folder": real(args.folder).name,
         "pictures": len(supports.examples),
         "pictures_digest": supports.fingerprint,
         "draws": drawn,

@@ -8,6 +8,7 @@ from pathlib import Path
 from sccan.engine.engines import ENGINES
 from sccan.engine.precisions import PRECISIONS
 from sccan.errors import InputError
+from sccan.files.inside import real
 
 
 def add_picture_options(command: argparse.ArgumentParser, *, model: str, support: str, out: str) -> None:
@@ -88,7 +89,7 @@ def _count(text: str) -> int:
 
 def require_apart(out: Path, support: Path) -> None:
     """Raises InputError: results would be written into the examples, and be read as some the next time."""
-    if out.resolve().is_relative_to(support.resolve()):
+    if real(out).is_relative_to(real(support)):
         raise InputError(
             f"--out {out} lies in the examples {support}, where results would become examples; name another folder"
         )

@@ -18,6 +18,7 @@ from sccan.errors import InputError
 from sccan.files.decoding import Decoded, decode, on_white, read_whole
 from sccan.files.depth import eight_bits
 from sccan.files.heads import head_of, opened
+from sccan.files.inside import real
 from sccan.files.plain import as_utf8, plain
 from sccan.files.reading import read_text, regular_file
 from sccan.files.shards import RANGE, SHARD, Packed, in_shard, named_shards
@@ -200,7 +201,7 @@ def _in_list(path: Path, passed: Tally) -> list[Photo]:
 
 
 def _in_folder(folder: Path, results: Sequence[Path], passed: Tally) -> list[Photo]:
-    if folder.resolve() in {one.resolve() for one in results}:
+    if real(folder) in {real(one) for one in results}:
         raise InputError(
             f"{folder} is named for the pictures and for the results; choose another folder for the results"
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccan.errors import InputError
+from sccan.files.inside import real
 from sccan.files.kinds import OWN, PICTURE_SUFFIXES, TO_CONVERT, is_hidden, is_picture
 from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
@@ -65,7 +66,7 @@ def walk(folder: Path, *, deep: bool = True, leave_out: Sequence[Path] = ()) -> 
 
     Raises InputError: the folder cannot be read.
     """
-    skipped = {one.resolve() for one in leave_out}
+    skipped = {real(one) for one in leave_out}
     files: list[Path] = []
     folders: list[Path] = []
     passed = Tally()
@@ -86,7 +87,7 @@ def walk(folder: Path, *, deep: bool = True, leave_out: Sequence[Path] = ()) -> 
             if is_hidden(entry.name):
                 passed.add("passed over, as they are hidden or a system's own", _below(path, folder))
             elif entry.is_dir(follow_symlinks=False):
-                if path.resolve() in skipped:
+                if real(path) in skipped:
                     continue
                 folders.append(path)
                 if deep and depth < DEEPEST:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
+from sccan.files.inside import real
 from sccan.files.kinds import JOURNAL, LABEL_FOLDERS, LABELME_FOLDERS
 from sccan.files.tally import Tally
 from sccan.page.places import Gallery, key_of
@@ -48,9 +49,9 @@ def take_annotations(store: Store) -> list[str]:
 def _take(store: Store, names: tuple[str, ...], one: Annotated) -> bool:
     """Whether the picture had no mark of its own."""
     root = store.gallery.root
-    if not one.image.resolve().is_relative_to(root):
+    if not real(one.image).is_relative_to(root):
         return False
-    key = key_of(one.image.resolve().relative_to(root).as_posix())
+    key = key_of(real(one.image).relative_to(root).as_posix())
     if key not in store.gallery.photos or store.mark(key).version:
         return False
     table = np.zeros(256, np.uint8)

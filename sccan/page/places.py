@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccan.errors import InputError
+from sccan.files.inside import real
 from sccan.files.kinds import IMAGE_FOLDERS, JOURNAL, LABEL_FOLDERS, MASK_ENDINGS, OBJECT_FOLDERS
 from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
@@ -64,7 +65,7 @@ def key_of(name: str) -> str:
 
 def require_inside(root: Path, path: Path) -> Path:
     """`path` itself. Raises InputError: with all links followed, it leads out of `root`."""
-    if not path.resolve().is_relative_to(root):
+    if not real(path).is_relative_to(root):
         raise InputError(f"{path.name} leads out of the folder {root.name}; only what lies inside is used")
     return path
 
@@ -78,7 +79,7 @@ def find_gallery(folder: Path) -> Gallery:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; give the folder that holds your pictures")
-    root = folder.resolve()
+    root = real(folder)
     if (root / JOURNAL).is_file():
         raise InputError(f"{folder} holds results of sccan segment; give the folder of the pictures they were made for")
     results = sorted(path.parent for path in root.rglob(JOURNAL))
@@ -86,7 +87,7 @@ def find_gallery(folder: Path) -> Gallery:
     passed = Tally()
     found = find_photos(root, leave_out=results, passed=passed)
     paths = [photo.path for photo in found if photo.path is not None]
-    outside = {path for path in paths if not path.resolve().is_relative_to(root)}
+    outside = {path for path in paths if not real(path).is_relative_to(root)}
     masks = _masks(paths)
     kept = [photo for photo in found if photo.path and photo.path not in outside and photo.path not in masks]
     if outside:

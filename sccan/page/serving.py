@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sccan.errors import InputError
+from sccan.files.inside import real
 from sccan.page.places import OURS
 
 ADDRESS = "127.0.0.1"
@@ -28,7 +29,7 @@ def claimed(folder: Path) -> Iterator[Claim]:
 
     Raises InputError: another server has it (its address is told), or the folder cannot be written.
     """
-    place = folder.resolve() / OURS
+    place = real(folder) / OURS
     if place.is_symlink():
         raise InputError(f"{place} is a link, which may lead anywhere; remove it")
     if place.exists() and not place.is_dir():

@@ -21,6 +21,7 @@ from typing import Any
 from sccan.errors import InputError
 from sccan.files.behind import done_behind
 from sccan.files.decoding import read_label
+from sccan.files.inside import real
 from sccan.files.journal import Journal, Record
 from sccan.files.kinds import JOURNAL
 from sccan.files.made import RECORD, Made
@@ -254,9 +255,9 @@ class SegmentedFolder:
         A picture keeps the name that its result has got; new ones are called after their picture, with its suffix where
         two would be called the same.
         """
-        out = self.out.resolve()
+        out = real(self.out)
         given = itertools.chain((photo.path for photo in photos), (one.source for one in self.supports.examples))
-        paths = (one.resolve() for one in given if isinstance(one, Path))
+        paths = (real(one) for one in given if isinstance(one, Path))
         sources = {path for path in paths if path.is_relative_to(out)}
         taken = {folded(stem_of(record["mask"])) for record in self.journal.records.values()}
         counts = Counter(folded(stem_of(photo.name)) for photo in photos)
@@ -274,7 +275,7 @@ class SegmentedFolder:
             taken.add(folded(free))
             targets[photo.name] = self.out / f"{free}.png"
         for target in targets.values():
-            if target.resolve() in sources:
+            if real(target) in sources:
                 raise InputError(f"the result {target} would replace a picture; choose another --out")
         return targets
 
@@ -346,8 +347,8 @@ def _regions(regions: Mapping[str, Mapping[str, Any]], size: tuple[int, int], in
 def _source(file: File | None) -> str | None:
     """Which picture it is, wherever the command is run."""
     if isinstance(file, Packed):
-        return as_utf8(f"{file.shard.path.resolve()}:{file.name}")
-    return None if file is None else as_utf8(str(file.resolve()))
+        return as_utf8(f"{real(file.shard.path)}:{file.name}")
+    return None if file is None else as_utf8(str(real(file)))
 
 
 def _stamp(file: File | None) -> list[int]:

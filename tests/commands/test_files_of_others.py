@@ -87,6 +87,9 @@ def test_nothing_is_written_through_a_link(
     assert "is a link, and results are not written through links" in refusal(COMMANDS[command], argv(command, *more))
     assert elsewhere.read_text() == MINE
     assert link.is_symlink()
+    link.unlink()
+    link.symlink_to(link.name)  # leads to itself
+    assert "is a link, and results are not written through links" in refusal(COMMANDS[command], argv(command, *more))
 
 
 def test_a_report_of_somebody_else_stays(argv: Callable[..., list[str]], place: Path, refusal: Refusal) -> None:

@@ -39,6 +39,7 @@ def test_links_that_lead_out_are_left_out_and_told(folder: Path, tmp_path: Path)
     save(tmp_path / "secret.jpg", GREY)
     (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     (folder / "inside.jpg").symlink_to(folder / "a.jpg")
+    (folder / "itself.jpg").symlink_to("itself.jpg")
     gallery = find_gallery(folder)
     assert _names(folder) == ["a.jpg", "b.png", "inside.jpg", "more/c.jpg", "more/d.jpg"]
     assert any("1 links lead out of the folder" in note for note in gallery.notes)

@@ -11,6 +11,7 @@ from sccan.classification.data.splits.pictures import ArrayPictures, Pictures
 from sccan.classification.data.splits.repeated import repeated_pictures
 from sccan.classification.data.transforms.fixed import FixedTransform
 from sccan.errors import InputError
+from sccan.files.inside import real
 from sccan.files.tally import Tally
 
 
@@ -34,9 +35,9 @@ def prepare(
     Raises InputError: unfit data, numbers of pictures that differ, or a folder already in use.
     """
     order = {
-        "root": str(source.root.resolve()),
+        "root": str(real(source.root)),
         "class_list": source.list_name,
-        "imagenet": None if source.imagenet is None else str(source.imagenet.resolve()),
+        "imagenet": None if source.imagenet is None else str(real(source.imagenet)),
         "stored_channels": source.stored_channels,
         "name": name,
         "partial": partial,

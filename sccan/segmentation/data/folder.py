@@ -23,6 +23,7 @@ from typing import Any
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError, nearest
 from sccan.files.cache import cache_folder
+from sccan.files.inside import real
 from sccan.files.kinds import IMAGE_FOLDERS, LABEL_FOLDERS, PICTURE_SUFFIXES
 from sccan.files.matching import PictureNames
 from sccan.files.parallel import in_parallel
@@ -332,7 +333,7 @@ def _drawn(
 ) -> dict[Path, str]:
     """Image -> label image in the cache, made where it is not there yet."""
     numbers = {name: number for number, name in enumerate(classes, start=1)}
-    name = place.root.resolve().name
+    name = real(place.root).name
     folder = cache / "labels" / f"{name}-{_digest(place.root, found.used, [DRAWN, found.how, *classes])}"
     tasks = [LabelTask(one, numbers, folder / f"{place.pictures.key_of[one.image]}.png") for one in pictures]
     left = [task for task in tasks if not is_finished(task.target)]
@@ -340,7 +341,7 @@ def _drawn(
         pass
     for task in tasks:
         told.extend(task.notes())
-    return {task.marked.image: str(task.target.resolve()) for task in tasks}
+    return {task.marked.image: str(real(task.target)) for task in tasks}
 
 
 def _held(place: Place) -> str:
@@ -381,7 +382,7 @@ def _listed(path: Path, root: Path, everything: Sequence[tuple[str, str]]) -> Pa
 
 def _digest(root: Path, files: Iterable[Path], words: Sequence[str]) -> str:
     """Changes with the root, with the content of the files and with the words."""
-    digest = hashlib.sha256(json.dumps([str(root.resolve()), *words]).encode())
+    digest = hashlib.sha256(json.dumps([str(real(root)), *words]).encode())
     for file in sorted(files):
         status = os.stat(file)
         digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())

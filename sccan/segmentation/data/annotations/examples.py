@@ -18,6 +18,7 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
+from sccan.files.inside import real
 from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
 from sccan.segmentation.data.annotations import mask_pngs
@@ -132,5 +133,5 @@ def _shown(names: tuple[str, ...], annotated: list[Annotated]) -> tuple[tuple[st
 
 
 def _called(folder: Path) -> str:
-    name = as_utf8(folder.resolve().name)
+    name = as_utf8(real(folder).name)
     return "object" if name.lower() in SAYING_NOTHING else name

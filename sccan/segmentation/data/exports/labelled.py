@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from sccan.episodes.index import IGNORE
+from sccan.files.inside import real
 from sccan.files.writing import written_beside
 from sccan.segmentation.data.exports.outlines import parts_of
 
@@ -75,7 +76,7 @@ def put_picture(source: Path, target: Path) -> None:
     """The same picture at another place: a second name for the file where the disk allows it, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source.resolve(), target)
+        os.link(real(source), target)
     except OSError:
         with written_beside(target, durable=False) as beside:
             shutil.copyfile(source, beside)

@@ -17,6 +17,7 @@ from sccan.errors import InputError
 from sccan.files.alone import alone_in
 from sccan.files.archives import unpack
 from sccan.files.download import Archive
+from sccan.files.inside import real
 from sccan.files.parallel import in_parallel
 from sccan.files.writing import write_text_atomically
 from sccan.segmentation.data.annotations.coco_labels import LabelTask, make_label
@@ -167,7 +168,7 @@ def _take_images(root: Path, sources: Sources, part: str, archives: dict[str, Ar
     )
     if place.is_file():
         unpack(place, root, lambda name: match[1] if (match := member.fullmatch(name)) else None)
-    elif place.resolve() != (root / folder).resolve():
+    elif real(place) != real(root / folder):
         take_files(sorted(place.glob("*.jpg")), root / folder)
 
 

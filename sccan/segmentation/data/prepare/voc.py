@@ -26,6 +26,7 @@ from sccan.files.alone import alone_in
 from sccan.files.archives import unpack
 from sccan.files.decoding import read_label
 from sccan.files.download import Archive
+from sccan.files.inside import real
 from sccan.files.parallel import in_parallel
 from sccan.files.reading import read_bytes
 from sccan.files.writing import write_text_atomically
@@ -196,7 +197,7 @@ def _take_voc(root: Path, sources: Sources, archive: Archive) -> None:
         unpack(place, root, lambda name: match[1] if (match := VOC_MEMBER.fullmatch(name)) else None)
         if _voc_folder(root) is None:
             raise InputError(f"{place} does not hold VOC 2012 (JPEGImages, SegmentationClass, ImageSets/Segmentation)")
-    elif place.resolve() != root.resolve():
+    elif real(place) != real(root):
         for folder, pattern in ((IMAGE_FOLDER, "*.jpg"), (VOC_LABELS, "*.png"), (VOC_SPLITS, "*.txt")):
             take_files(sorted((place / folder).glob(pattern)), root / folder)
 

@@ -23,6 +23,7 @@ from sccan.errors import InputError
 from sccan.files.arrays import read_arrays
 from sccan.files.cache import cache_folder
 from sccan.files.decoding import check_complete, image_size, read_label, read_whole
+from sccan.files.inside import real
 from sccan.files.parallel import end_with_parent
 from sccan.files.writing import written_beside
 from sccan.segmentation.data.sets.lists import Pairs
@@ -141,7 +142,7 @@ def count_pixels(root: Path, pair: tuple[str, str], n_classes: int, *, strict: b
 
 def _fingerprint(root: Path, pairs: Pairs, n_classes: int, strict: bool) -> str:
     """Hash over the list and over size and time of every file."""
-    digest = hashlib.sha256(f"{FORMAT} {n_classes} {root.resolve()}{' strict' * strict}\n".encode())
+    digest = hashlib.sha256(f"{FORMAT} {n_classes} {real(root)}{' strict' * strict}\n".encode())
     for image, label in pairs:
         for name in (image, label):
             try:
@@ -158,8 +159,8 @@ def _fingerprint(root: Path, pairs: Pairs, n_classes: int, strict: bool) -> str:
 def _cache_name(root: Path, pairs: Pairs, n_classes: int) -> str:
     """One file per list, so that a stale index is replaced and none are left behind."""
     listed = "\n".join(f"{image} {label}" for image, label in pairs)
-    digest = hashlib.sha256(f"{root.resolve()} {n_classes}\n{listed}".encode())
-    return f"{root.resolve().name}-{digest.hexdigest()[:16]}.npz"
+    digest = hashlib.sha256(f"{real(root)} {n_classes}\n{listed}".encode())
+    return f"{real(root).name}-{digest.hexdigest()[:16]}.npz"
 
 
 def _read_cache(file: Path, fingerprint: str, n_pictures: int) -> Tables | None:
