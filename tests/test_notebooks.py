@@ -22,6 +22,14 @@ def test_one_is_marked_and_the_rest_is_found(tmp_path: Path) -> None:
     assert sum(found) / len(found) > 0.8
 
 
+@pytest.mark.slow
+def test_a_published_checkpoint_is_read_and_tested(tmp_path: Path) -> None:
+    same, miou = _executed("test_a_published_checkpoint", "[same, miou]", tmp_path)
+    assert same
+    assert len(miou["per_seed"]) == 2
+    assert all(0 < value < 0.5 for value in miou["per_seed"])
+
+
 def _executed(name: str, wanted: str, folder: Path) -> Any:
     """What a variable holds once a notebook has run; nothing of it is kept."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
