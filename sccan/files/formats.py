@@ -117,7 +117,7 @@ class SegmentedRecord(msgspec.Struct):
     """A line of a journal of segmented pictures that is done; see `sccan.predict.segment_folder`."""
 
     mask: Name
-    stamp: Annotated[list[int], msgspec.Meta(max_length=2)]
+    stamp: Annotated[list[int], msgspec.Meta(max_length=3)]
     height: Side
     width: Side
     confidence: Share

@@ -19,7 +19,7 @@ import msgspec
 from sccan.errors import InputError
 from sccan.files.alone import FolderLock
 from sccan.files.limits import check_size, limit
-from sccan.files.reading import regular_file
+from sccan.files.reading import regular_file, unreadable
 from sccan.files.structured import parse_json, shown
 from sccan.files.writing import ADVICE, remove_partial
 
@@ -27,7 +27,10 @@ Record = dict[str, Any]
 
 
 class Records(Mapping[str, Record]):
-    """The latest line of every item, read when it is asked for."""
+    """The latest line of every item, read when it is asked for.
+
+    Raises InputError, when a line is asked for: the file is gone.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,10 +52,14 @@ class Records(Mapping[str, Record]):
 
     def __getitem__(self, name: str) -> Record:
         start = self._places[name]
-        if self._file is None:
-            self._file = self._path.open("rb")
-        self._file.seek(start)
-        record: Record = msgspec.json.decode(self._file.readline())
+        try:
+            if self._file is None:
+                self._file = self._path.open("rb")
+            self._file.seek(start)
+            line = self._file.readline()
+        except OSError as error:
+            raise unreadable(self._path, "journal", error) from error
+        record: Record = msgspec.json.decode(line)
         return {key: value for key, value in record.items() if key != "name"}
 
     def __iter__(self) -> Iterator[str]:

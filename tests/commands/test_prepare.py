@@ -171,7 +171,7 @@ def test_bad_archives_stop_before_anything_is_listed(tmp_path: Path, archives: P
     root = tmp_path / "root"
     assert refusal(main, [*pascal(root, archives), "--voc", str(evil)]) == (
         f"error: {evil} holds 'VOCdevkit/../../evil.txt', which is a path that leads upwards; nothing was unpacked: "
-        "fetch the official archive"
+        "fetch the official archive, or make it anew without that"
     )
     assert [path for path in root.rglob("*") if path.is_file()] == []
     assert not (tmp_path.parent / "evil.txt").exists()
