@@ -9,11 +9,12 @@ Letters: M words, D numbers per word.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from sccan.errors import InputError
 from sccan.files.arrays import array_written, read_array
 from sccan.files.formats import WordsIndex
+from sccan.files.limits import check_size, limit
 from sccan.files.made import says
 from sccan.files.reading import read_lines
 from sccan.files.structured import as_kind, read_json, shown
@@ -170,22 +172,22 @@ class _TextFile:
             )
         self.path = path
         with path.open("rb") as file:
-            first, second = (file.readline().rstrip().count(b" ") for _ in range(2))
-            file.seek(0)
-            # word2vec and fastText begin with a line that says how many words of how many numbers follow.
-            fields = file.readline().split()
-            self._heading = first == 1 and second > 1 and fields[1:] == [str(second).encode()]
+            lines = [*itertools.islice(_lines(file, path), 2), b"", b""][:2]
+        first, second = (line.rstrip().count(b" ") for line in lines)
+        # word2vec and fastText begin with a line that says how many words of how many numbers follow.
+        self._heading = first == 1 and second > 1 and lines[0].split()[1:] == [str(second).encode()]
         self.size = second if self._heading else first
         if not self.size:
             raise InputError(f"{path} line 1 has 0 numbers; expected a word and its numbers, with spaces between them")
         self.origin = {"source": path.name, "bytes": path.stat().st_size, "size": self.size}
 
     def lines(self) -> int:
-        """Number of words."""
+        """Number of words. Raises InputError: a line is longer than any line of words."""
         count, last = 0, b"\n"
         with self.path.open("rb") as file:
             while block := file.read(1 << 24):
                 count, last = count + block.count(b"\n"), block[-1:]
+                check_size(f"word vectors {self.path}: a line", len(block) - block.rfind(b"\n") - 1, "LINE_MB")
         return count + (last != b"\n") - self._heading
 
     def blocks(self) -> Iterator[tuple[int, list[tuple[bytes, bytes]]]]:
@@ -198,10 +200,11 @@ class _TextFile:
             self.path.open("rb") as file,
             tqdm(total=total, desc=f"reading {self.path.name}", unit="B", unit_scale=True, disable=None) as bar,
         ):
+            rest = _lines(file, self.path)
             if self._heading:
-                bar.update(len(file.readline()))
+                bar.update(len(next(rest)))
                 number += 1
-            while lines := file.readlines(BLOCK * self.size * 8):
+            while lines := [*itertools.islice(rest, BLOCK)]:
                 yield number, [self._split(line, place) for place, line in enumerate(lines, start=number)]
                 number += len(lines)
                 bar.update(sum(map(len, lines)))
@@ -228,6 +231,14 @@ class _TextFile:
         except UnicodeDecodeError as error:
             raise InputError(f"{self.place(number)} is no UTF-8 text, so no line of word vectors") from error
         return word, numbers
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Raises InputError: one is longer than any line of words."""
+    most = limit("LINE_MB")
+    while line := file.readline(most + 1):
+        check_size(f"word vectors {path}: a line", len(line), "LINE_MB")
+        yield line
 
 
 def _read_folder(folder: Path, wanted: Collection[str]) -> Vocabulary:

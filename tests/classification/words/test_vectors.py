@@ -84,6 +84,17 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path, content: bytes, line: s
     assert [left.name for left in tmp_path.rglob("*") if left.is_file()] == ["vectors.txt"]
 
 
+@pytest.mark.parametrize("all_words", [True, False])
+@pytest.mark.parametrize("start", [b"", b"fox 1 2\n", b"fox 1 2\nkit 1 2\n"])
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path, start: bytes, all_words: bool) -> None:
+    path = tmp_path / "vectors.txt"
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(1 << 37)  # a hole, which takes no space
+    with pytest.raises(InputError, match="vectors.txt: a line .*LINE_MB"):
+        write_words(path, tmp_path / "words", None if all_words else ["fox"])
+
+
 def test_what_is_missing_or_no_folder_of_words_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file of word vectors"):
         read_words(tmp_path / "other.txt", ["fox"])
