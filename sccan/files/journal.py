@@ -18,8 +18,7 @@ import msgspec
 
 from sccan.errors import InputError
 from sccan.files.alone import FolderLock
-from sccan.files.limits import check_size, limit
-from sccan.files.reading import regular_file, unreadable
+from sccan.files.reading import bounded_lines, regular_file, unreadable
 from sccan.files.structured import parse_json, shown
 from sccan.files.writing import ADVICE, remove_partial
 
@@ -156,7 +155,9 @@ class Journal:
         facts: Record | None = None
         size = 0
         with self.path.open("rb") as file:
-            for number, line in enumerate(_lines(file, self.path), 1):
+            for number, line in enumerate(bounded_lines(file, f"journal {self.path}", "TEXT_MB"), 1):
+                if not line.endswith(b"\n"):  # a killed process leaves half a line
+                    break
                 place = f"{self.path}, line {number}"
                 try:
                     if number == 1:
@@ -178,14 +179,6 @@ class Journal:
             advice = ADVICE.get(error.errno or 0, "choose another folder")
             raise InputError(f"cannot write {self.path}: {error.strerror}; {advice}") from error
         self._size += len(line)
-
-
-def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    """All whole lines: a killed process leaves half a line."""
-    most = limit("TEXT_MB")
-    while (line := file.readline(most + 1)).endswith(b"\n"):
-        yield line
-    check_size(f"journal {path}: a line", len(line), "TEXT_MB")
 
 
 def _difference(found: Record, wanted: Record) -> str:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from sccan.errors import InputError
 from sccan.files.limits import check_size, limit
@@ -112,6 +113,17 @@ def read_lines(path: str | Path, what: str, bound: str = "TEXT_MB") -> Iterator[
     for number, line in enumerate(read_text(path, what, bound).split("\n"), 1):
         if line.strip():
             yield number, line.strip()
+
+
+def bounded_lines(file: IO[bytes], source: str, bound: str = "LINE_MB") -> Iterator[bytes]:
+    """The lines of a file too long to be read whole, each with its end; the last one may have none.
+
+    Raises InputError: a line is longer than the bound; no more than that of it is read.
+    """
+    most = limit(bound)
+    while line := file.readline(most + 1):
+        check_size(f"{source}: a line", len(line), bound)
+        yield line
 
 
 def csv_rows(path: str | Path, what: str) -> list[list[str]]:

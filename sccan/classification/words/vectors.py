@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,9 +22,9 @@ from tqdm import tqdm
 from sccan.errors import InputError
 from sccan.files.arrays import array_written, read_array
 from sccan.files.formats import WordsIndex
-from sccan.files.limits import check_size, limit
+from sccan.files.limits import check_size
 from sccan.files.made import says
-from sccan.files.reading import read_lines
+from sccan.files.reading import bounded_lines, read_lines
 from sccan.files.structured import as_kind, read_json, shown
 from sccan.files.writing import write_json, written_beside
 
@@ -172,7 +172,7 @@ class _TextFile:
             )
         self.path = path
         with path.open("rb") as file:
-            lines = [*itertools.islice(_lines(file, path), 2), b"", b""][:2]
+            lines = [*itertools.islice(bounded_lines(file, f"word vectors {path}"), 2), b"", b""][:2]
         first, second = (line.rstrip().count(b" ") for line in lines)
         # word2vec and fastText begin with a line that says how many words of how many numbers follow.
         self._heading = first == 1 and second > 1 and lines[0].split()[1:] == [str(second).encode()]
@@ -200,7 +200,7 @@ class _TextFile:
             self.path.open("rb") as file,
             tqdm(total=total, desc=f"reading {self.path.name}", unit="B", unit_scale=True, disable=None) as bar,
         ):
-            rest = _lines(file, self.path)
+            rest = bounded_lines(file, f"word vectors {self.path}")
             if self._heading:
                 bar.update(len(next(rest)))
                 number += 1
@@ -231,14 +231,6 @@ class _TextFile:
         except UnicodeDecodeError as error:
             raise InputError(f"{self.place(number)} is no UTF-8 text, so no line of word vectors") from error
         return word, numbers
-
-
-def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    """Raises InputError: one is longer than any line of words."""
-    most = limit("LINE_MB")
-    while line := file.readline(most + 1):
-        check_size(f"word vectors {path}: a line", len(line), "LINE_MB")
-        yield line
 
 
 def _read_folder(folder: Path, wanted: Collection[str]) -> Vocabulary:
