@@ -136,7 +136,7 @@ class Verbs:
 def _axes_of(method: Method, state: Any) -> Axes:
     """Which sizes of a state's tensors are free: shots, anchors, ways."""
     if isinstance(method, GuidedDensity):
-        return {name: {0: name.rpartition(".")[2]} for name, value in named_tensors(state) if value.ndim}
+        return {name: {0: name.split(".")[-2]} for name, value in named_tensors(state) if value.ndim}
     if isinstance(method, (SimpleShot, LogisticShot)):
         return {"learned": {1: "ways"}, "vectors": {1: "pictures"}, "labels": {1: "pictures"}}
     if isinstance(method, SCCAN):

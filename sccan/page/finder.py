@@ -37,10 +37,14 @@ from sccan.page.quality import MOST, ExampleCheck, check_examples
 from sccan.page.store import Store
 from sccan.predict.segmenter import Segmenter
 from sccan.segmentation.finding.segmenting import ClassState, EncodedShot, label_map, region_scores
+from sccan.segmentation.methods.guided_density import GuidedDensity
+from sccan.segmentation.parts.kept_sums import KeptSums
 
 FOUND, FEATURES = "found", "features"
 MOST_LANES = 8
 """Pictures that are worked on side by side, at most."""
+KEPT_SUMS = 192 << 20
+"""Bytes of what pictures were compared with: some 8000 pairs of a picture and an example."""
 SPELL, MOST_IN_A_SPELL = 0.5, 16
 """Seconds, and pictures a lane, after which it is looked up what comes next; lanes wait for each other then."""
 
@@ -82,6 +86,7 @@ class Finder:
         self.features = KeptFeatures(store.gallery, segmenter, store.root / FEATURES)
         self.problems: dict[str, str] = {}
         self.checks: list[ExampleCheck] = []
+        self._sums = self._keep_sums()
         self._facts = {key: facts for key in store.gallery.photos if (facts := read_facts(self._path(key))) is not None}
         self._search: Search | None = None
         self._round = max((facts.round for facts in self._facts.values()), default=0)
@@ -231,8 +236,18 @@ class Finder:
         else:
             self._cannot_read(key, f"the memory of {self.segmenter.device} does not hold it; make it smaller")
 
+    def _keep_sums(self) -> KeptSums | None:
+        """Where the method keeps what pictures were compared with, if it can."""
+        method = self.task.method
+        if not isinstance(method, GuidedDensity):
+            return None
+        method.kept = KeptSums(KEPT_SUMS)
+        return method.kept
+
     def _begin(self) -> None:
         """Conditions every class on the examples as they are now."""
+        if self._sums is not None:
+            self._sums.begin_search()
         versions, marked = self._versions(), self.store.marked()
         shots = self._examples(marked)
         if not (shown := self._shown_in(shots.values())):

@@ -173,6 +173,7 @@ def _guided_density(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int
         rank=node.RANK if backbone.positions else 0,
         sigma=node.SIGMA,
         odds_weight=node.ODDS_WEIGHT,
+        reach=node.REACH,
         radii=node.RADII,
         radius_share=node.RADIUS_SHARE,
         regularity=node.REGULARITY,

@@ -9,9 +9,11 @@ Letters: B episodes, K examples, Q queries, A anchors, C channels, H W picture s
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +24,13 @@ from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.segmentation.methods.training_free import CERTAIN, TrainingFreeMethod
+from sccan.segmentation.parts.anchors import Anchors, anchors_of, log_odds
 from sccan.segmentation.parts.cells import CellMasks, cell_masks
 from sccan.segmentation.parts.cuts import ious_of_cuts
-from sccan.segmentation.parts.density import kernel_sum, log_ratio
+from sccan.segmentation.parts.density import log_ratio
 from sccan.segmentation.parts.guided import guided
+from sccan.segmentation.parts.kept_sums import KeptSums, digest
+from sccan.segmentation.parts.places import BOTH, LOOKS, PLACES, gain_of_places, placed_sums
 from sccan.segmentation.parts.thickness import thickness
 
 PICTURE = "picture"
@@ -34,29 +39,31 @@ LARGE, SMALL = 2, 4
 """Pixels of the input per pixel of the picture that masks follow, and per cell on which the filter is found."""
 SOFT = 5.0
 """Log ratios are squashed before they are filtered, tanh(l / 5), so that certain cells do not outshout the others."""
-MOST_ANCHORS = 4096
-"""Cells that are kept of the foreground, and of the background; of more, evenly many are left out."""
 MOST_LEFT_OUT = 8
 """Examples that are left out in turn."""
 CUTS = tuple(number / 20 for number in range(-10, 11))
 """Squashed scores at which masks may be cut."""
 DOUBT = 0.05
 """What a cut must gain in IoU, per distance from 0."""
+LEAST_GAIN, NEVER = 0.5, 1e9
+"""Nats that a picture's cells must gain by their places for these to count, where they may and where they never do.
+By the borders of convolutions alone pictures gain up to 0.3."""
 
 
-@dataclass(frozen=True)
-class Anchors:
-    """Cells of examples.
+class Picture(NamedTuple):
+    """What is asked of a picture.
 
     Attributes:
-        foreground: of length one, [A, C].
-        background: of length one, [A, C].
-        log_odds: of the foreground among all cells of the examples that show it, kept or not.
+        cells: of length one, [L, C].
+        grid: of these cells.
+        colours: the small picture, [3, ...].
+        name: equal for equal cells; empty where nobody asks.
     """
 
-    foreground: Tensor
-    background: Tensor
-    log_odds: float
+    cells: Tensor
+    grid: tuple[int, int]
+    colours: Tensor
+    name: str
 
 
 @dataclass(frozen=True)
@@ -67,19 +74,27 @@ class GuidedDensityEpisode:
         anchors: what cells are compared with.
         radius: of the filter's windows, in its cells.
         cut: squashed score above which a pixel is foreground.
+        least_gain: what a picture must gain by its places for them to count, in nats, see `gain_of_places`.
     """
 
     anchors: Anchors
     radius: int
     cut: float
+    least_gain: float
 
 
 class GuidedDensity(TrainingFreeMethod):
     """How much nearer a cell lies to the foreground's cells than to the background's, guided to pixels.
 
-    With several examples each is left out in turn, and window and cut are those with which the others find it best;
-    a single one says how thick its object is, and the cut stays at equal evidence.
+    Where a picture's cells are foretold by their places in the examples, an anchor counts the more the nearer it lies.
+    With several examples each is left out in turn, and window and cut are those with which the others find it best, as
+    is whether places may count; a single one says how thick its object is, and the cut stays at equal evidence.
+
+    Attributes:
+        kept: sums that are kept for later searches of the same pictures; None: nothing is.
     """
+
+    kept: KeptSums | None = None
 
     def __init__(
         self,
@@ -89,6 +104,7 @@ class GuidedDensity(TrainingFreeMethod):
         rank: float = 0,
         sigma: float = 0.03,
         odds_weight: float = 0.5,
+        reach: float = 0.15,
         radii: Sequence[int] = (1, 2, 3, 4),
         radius_share: float = 0.4,
         regularity: float = 1e-3,
@@ -100,6 +116,7 @@ class GuidedDensity(TrainingFreeMethod):
             rank: see `TrainingFreeMethod`.
             sigma: width of the kernel of cosines.
             odds_weight: of the log of the foreground's odds among the examples' cells.
+            reach: of the kernel of places, as a share of the picture's sides; 0: places are not looked at.
             radii: of the filter's windows to choose from, in cells of 4 pixels; 0 leaves the scores as they are.
             radius_share: radius over the thickness of a single example's object.
             regularity: of the filter, a variance of colours in [0, 1].
@@ -112,7 +129,7 @@ class GuidedDensity(TrainingFreeMethod):
                 f"guided_density was given sigma {sigma}, radii {list(radii)}, radius share {radius_share} and "
                 f"regularity {regularity}; expected at least one radius from 0, and numbers above 0"
             )
-        self.sigma, self.odds_weight = sigma, odds_weight
+        self.sigma, self.odds_weight, self.reach = sigma, odds_weight, reach
         self.radii, self.radius_share, self.regularity = tuple(sorted(radii)), radius_share, regularity
 
     @property
@@ -125,39 +142,86 @@ class GuidedDensity(TrainingFreeMethod):
     def condition(self, support: Features, labels: Tensor) -> tuple[GuidedDensityEpisode, ...]:
         """One entry per episode."""
         with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
-            cells = self.cells.debiased(self.cells.unit(support), support)  # [B, K, L, C]
-            grid, pictures = self.cells.grid(support), support.maps[PICTURE]
-            masks = cell_masks(labels, grid)
+            pictures = self._pictures(support)
+            masks = cell_masks(labels, self.cells.grid(support))
             return tuple(
-                self._conditioned(
-                    cells[b], CellMasks(masks.foreground[b], masks.background[b]), grid, pictures[b], labels[b]
-                )
-                for b in range(len(cells))
+                self._conditioned(own, CellMasks(masks.foreground[b], masks.background[b]), labels[b])
+                for b, own in enumerate(pictures)
             )
 
     def predict(self, query: Features, state: tuple[GuidedDensityEpisode, ...]) -> Tensor:
-        grid = self.cells.grid(query)
         with torch.no_grad(), torch.autocast(query.maps[PICTURE].device.type, enabled=False):
-            cells = self.cells.debiased(self.cells.unit(query), query)  # [B, Q, L, C]
             rows = []
-            for kept, own, pictures in zip(state, cells, query.maps[PICTURE].float(), strict=True):
-                ratios = torch.stack([self._log_ratio(one, kept.anchors) for one in own])
-                rows.append(SOFT * (self._guided(ratios, grid, pictures, kept.radius) - kept.cut))
+            for kept, pictures in zip(state, self._pictures(query), strict=True):
+                counts = kept.anchors.foreground.cells.shape[0], kept.anchors.background.cells.shape[0]
+                odds, least_gain = kept.anchors.log_odds, kept.least_gain
+                ratios = [self._log_ratio(self._sums(one, kept.anchors), counts, odds, least_gain) for one in pictures]
+                colours = torch.stack([one.colours for one in pictures])
+                found = self._guided(torch.stack(ratios), pictures[0].grid, colours, kept.radius)
+                rows.append(SOFT * (found - kept.cut))
             margins = F.interpolate(torch.stack(rows), query.image_size, mode="bilinear", align_corners=False)
             return torch.stack([torch.zeros_like(margins), margins], dim=2)  # [B, Q, 2, H, W]
 
-    def _conditioned(
-        self, cells: Tensor, masks: CellMasks, grid: tuple[int, int], pictures: Tensor, labels: Tensor
-    ) -> GuidedDensityEpisode:
-        """What is kept of one support set: cells [K, L, C], masks [K, L], pictures [K, 3, ...], labels [K, H, W]."""
+    def _pictures(self, features: Features) -> list[list[Picture]]:
+        """Of every episode."""
+        cells = self.cells.debiased(self.cells.unit(features), features).contiguous()  # [B, n, L, C]
+        colours, grid = features.maps[PICTURE].float(), self.cells.grid(features)
+        maps = [features.maps[name] for name in self.cells.stages] if self.kept is not None else []
+        return [
+            [
+                Picture(own, grid, colours[b, n], digest(*(one[b, n] for one in maps)) if maps else "")
+                for n, own in enumerate(episode)
+            ]
+            for b, episode in enumerate(cells)
+        ]
+
+    def _conditioned(self, examples: Sequence[Picture], masks: CellMasks, labels: Tensor) -> GuidedDensityEpisode:
+        """What is kept of one support set: its examples, masks [K, L] and labels [K, H, W]."""
+        grid = examples[0].grid
+        names = []
+        if self.kept is not None:
+            names = [f"{one.name} {digest(*own)}" for one, *own in zip(examples, *masks, strict=True)]
+        anchors = anchors_of(torch.stack([one.cells for one in examples]), masks, grid, names)
         showing = masks.foreground.any(1).nonzero().flatten().tolist()
         if len(showing) < 2:
-            radius, cut = self._radius_of_thickness(labels), 0.0
-        else:
-            chosen = showing[:MOST_LEFT_OUT]
-            ratios = torch.stack([self._log_ratio(cells[left], _anchors(cells, masks, left)) for left in chosen])
-            radius, cut = self._best(ratios, grid, pictures[chosen].float(), labels[chosen])
-        return GuidedDensityEpisode(_anchors(cells, masks), radius, cut)
+            return GuidedDensityEpisode(anchors, self._radius_of_thickness(labels), 0.0, LEAST_GAIN)
+        chosen = showing[:MOST_LEFT_OUT]
+        ratios = [self._left_out(k, examples[k], anchors, masks) for k in chosen]
+        colours = torch.stack([examples[k].colours for k in chosen])
+        best = max(
+            (*self._best(torch.stack(own), grid, colours, labels[chosen]), least_gain)
+            for own, least_gain in zip(zip(*ratios, strict=True), (NEVER, LEAST_GAIN), strict=True)
+        )
+        return GuidedDensityEpisode(anchors, *best[1:])
+
+    def _left_out(self, number: int, example: Picture, anchors: Anchors, masks: CellMasks) -> tuple[Tensor, Tensor]:
+        """Log ratios [L] of an example by all others, where places never count and where they may."""
+        others = [k for k in range(len(masks.foreground)) if k != number]
+        sums = self._sums(example, anchors, left_out=number)
+        counts = (sum(group.counts[k] for k in others) for group in (anchors.foreground, anchors.background))
+        odds = log_odds(CellMasks(masks.foreground[others], masks.background[others]))
+        front, back = counts
+        never, maybe = (self._log_ratio(sums, (front, back), odds, least) for least in (NEVER, LEAST_GAIN))
+        return never, maybe
+
+    def _sums(self, picture: Picture, anchors: Anchors, *, left_out: int | None = None) -> Tensor:
+        """`placed_sums` over the foreground's and over the background's anchors of all examples but one, [2, 3, L]."""
+        groups = zip(anchors.foreground.by_example(), anchors.background.by_example(), strict=True)
+        total = picture.cells.new_zeros(2, 3, len(picture.cells))
+        for number, example in enumerate(groups):
+            if number == left_out:
+                continue
+            compute = functools.partial(self._sums_over, picture, example)
+            if self.kept is None:
+                total += compute()
+            else:
+                total += self.kept.get(picture.name, anchors.names[number], compute)
+        return total
+
+    def _sums_over(self, picture: Picture, example: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        return torch.stack(
+            [placed_sums(picture.cells, picture.grid, *group, sigma=self.sigma, reach=self.reach) for group in example]
+        )
 
     def _radius_of_thickness(self, labels: Tensor) -> int:
         """The radius that fits examples' objects; the smallest without any."""
@@ -165,8 +229,10 @@ class GuidedDensity(TrainingFreeMethod):
         wanted = self.radius_share * sum(thick) / len(thick) / SMALL
         return min(self.radii, key=lambda radius: abs(radius - wanted))
 
-    def _best(self, ratios: Tensor, grid: tuple[int, int], pictures: Tensor, labels: Tensor) -> tuple[int, float]:
-        """Radius and cut with which pictures of known labels [n, H, W] are found best from log ratios [n, L]."""
+    def _best(
+        self, ratios: Tensor, grid: tuple[int, int], pictures: Tensor, labels: Tensor
+    ) -> tuple[float, int, float]:
+        """The most that is gained on pictures of known labels [n, H, W] by log ratios [n, L], and radius and cut."""
         wanted = F.interpolate(labels[:, None].float(), pictures.shape[-2:], mode="nearest")[:, 0]
         cuts = torch.tensor(CUTS, device=ratios.device)
         best = -math.inf, 0, 0.0
@@ -175,15 +241,26 @@ class GuidedDensity(TrainingFreeMethod):
             gains = found.mean(0) - DOUBT * cuts.abs()
             top = int(gains.argmax())
             best = max(best, (float(gains[top]), radius, CUTS[top]))
-        return best[1:]
+        return best
 
-    def _log_ratio(self, cells: Tensor, anchors: Anchors) -> Tensor:
-        """Log density ratio of every cell, with the weighted odds, [L]."""
-        sizes = [anchors.foreground.shape[0], anchors.background.shape[0]]
-        if not all(sizes):  # nothing to compare with
-            return cells.new_full(cells.shape[:1], CERTAIN if sizes[0] else -CERTAIN)
-        front, back = (kernel_sum(cells, own, self.sigma) for own in (anchors.foreground, anchors.background))
-        return log_ratio(front, sizes[0], back, sizes[1]) + self.odds_weight * anchors.log_odds
+    def _log_ratio(self, sums: Tensor, counts: tuple[int, int], log_odds: float, least_gain: float) -> Tensor:
+        """Log density ratio of every cell of a picture, with the weighted odds, [L].
+
+        Args:
+            sums: of `_sums`, [2, 3, L].
+            counts: anchors of the foreground and of the background.
+            log_odds: of these.
+            least_gain: see `GuidedDensityEpisode`.
+        """
+        if not all(counts):  # nothing to compare with
+            return sums.new_full(sums.shape[-1:], CERTAIN if counts[0] else -CERTAIN)
+        front, back = sums.unbind()
+        n_front, n_back = counts
+        anywhere = log_ratio(front[LOOKS], n_front, back[LOOKS], n_back)
+        here = log_ratio(front[BOTH], front[PLACES], back[BOTH], back[PLACES])
+        odds_here = log_ratio(front[PLACES], n_front, back[PLACES], n_back)
+        placed = gain_of_places(front + back, sums.new_ones(()) * (n_front + n_back)) > least_gain
+        return torch.where(placed, here + self.odds_weight * odds_here, anywhere) + self.odds_weight * log_odds
 
     def _guided(self, ratios: Tensor, grid: tuple[int, int], pictures: Tensor, radius: int) -> Tensor:
         """Squashed scores, in [-1, 1] or little beyond, on the pixels of pictures [n, 3, ...], of log ratios [n, L]."""
@@ -191,19 +268,3 @@ class GuidedDensity(TrainingFreeMethod):
         small = F.avg_pool2d(pictures, SMALL // LARGE, ceil_mode=True)
         scores = F.interpolate(squashed, small.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         return guided(scores, small, pictures, radius=radius, regularity=self.regularity)
-
-
-def _anchors(cells: Tensor, masks: CellMasks, left_out: int | None = None) -> Anchors:
-    """Of the cells [K, L, C] of examples, but for one that is left out."""
-    kept = torch.arange(len(cells), device=cells.device) != left_out if left_out is not None else slice(None)
-    front, back = (cells[kept][mask[kept]] for mask in masks)
-    beside = int(masks.background[kept][masks.foreground[kept].any(1)].sum())
-    odds = math.log(len(front) / beside) if len(front) and beside else 0.0
-    return Anchors(_thinned(front), _thinned(back), odds)
-
-
-def _thinned(cells: Tensor) -> Tensor:
-    """At most `MOST_ANCHORS` of them, evenly spread over the examples."""
-    if len(cells) <= MOST_ANCHORS:
-        return cells
-    return cells[torch.linspace(0, len(cells) - 1, MOST_ANCHORS, device=cells.device).round().long()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,8 +34,8 @@ class Bandwidth(NamedTuple):
     margin: float
 
 
-def log_ratio(foreground: Tensor, n_foreground: int, background: Tensor, n_background: int) -> Tensor:
-    """Log of the ratio of mean kernel values, from their sums [...] over so many anchors."""
+def log_ratio(foreground: Tensor, n_foreground: int | Tensor, background: Tensor, n_background: int | Tensor) -> Tensor:
+    """Log of the ratio of mean kernel values, from their sums [...] over so many anchors or over weights [...]."""
     return log_mean(foreground, n_foreground) - log_mean(background, n_background)
 
 
@@ -45,8 +45,10 @@ def log_mean(sums: Tensor, count: int | Tensor) -> Tensor:
     return sums.clamp_min(TINY).log() - logarithm
 
 
-def kernel_sum(cells: Tensor, anchors: Tensor, sigma: float) -> Tensor:
-    """Sum of kernel values over the anchors, of every cell, [n]; nothing of it can be differentiated.
+def kernel_blocks(cells: Tensor, anchors: Tensor, sigma: float) -> Iterator[tuple[slice, Tensor]]:
+    """Kernel values of all cells with some anchors at a time: which, and [n, some], which the next block overwrites.
+
+    Nothing of it can be differentiated.
 
     Args:
         cells: of length one, [n, C].
@@ -55,13 +57,16 @@ def kernel_sum(cells: Tensor, anchors: Tensor, sigma: float) -> Tensor:
     """
     least = cells.new_full((1,), -1 / sigma)
     if torch.jit.is_tracing():  # a graph takes any number of anchors
-        return torch.addmm(least, cells, anchors.T, alpha=1 / sigma).exp().sum(1)
+        yield slice(None), torch.addmm(least, cells, anchors.T, alpha=1 / sigma).exp()
+        return
     cells = cells.contiguous()  # products of rows in one piece are quicker
-    held, sums = cells.new_empty(max(AT_ONCE, len(cells))), cells.new_zeros(len(cells))
-    for some in anchors.split(len(held) // max(len(cells), 1)):
-        values = held[: len(cells) * len(some)].view(len(cells), len(some))
-        sums += torch.addmm(least, cells, some.T, alpha=1 / sigma, out=values).exp_().sum(1)
-    return sums
+    held = cells.new_empty(max(AT_ONCE, len(cells)))
+    step = len(held) // max(len(cells), 1)
+    for first in range(0, len(anchors), step):
+        some = slice(first, first + step)
+        own = anchors[some]
+        values = held[: len(cells) * len(own)].view(len(cells), len(own))
+        yield some, torch.addmm(least, cells, own.T, alpha=1 / sigma, out=values).exp_()
 
 
 def best_bandwidth(foreground: Tensor, background: Tensor, widths: Sequence[float]) -> Bandwidth:

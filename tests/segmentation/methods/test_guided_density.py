@@ -3,12 +3,18 @@
 import pytest
 import torch
 
+from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.reference.toy_encoder import TOKENS
 from sccan.segmentation.methods import guided_density
 from sccan.segmentation.methods.guided_density import PICTURE, GuidedDensity
+from sccan.segmentation.parts.kept_sums import KeptSums
+from sccan.segmentation.parts.places import placed_sums
 from tests.segmentation.methods.episodes import one_query
-from tests.segmentation.methods.scenes import scenes, toy_encoder
+from tests.segmentation.methods.scenes import CHANNELS, scenes, toy_encoder
+
+GRID = (8, 10)
+LEFT, RIGHT = (slice(2, 5), slice(1, 4)), (slice(2, 5), slice(6, 9))
 
 
 def _method(**settings: object) -> GuidedDensity:
@@ -58,8 +64,8 @@ def test_examples_left_out_tell_where_to_cut() -> None:
     labels = episode.support_labels[0].clone()
     labels[labels == 255] = 0
     ratios = torch.nn.functional.avg_pool2d(labels[:, None].float(), 16).flatten(1) * 8 - 1
-    assert method._best(ratios, grid, pictures, labels)[1] > 0, "what lies around the objects exceeds 0"
-    assert method._best(ratios - 6, grid, pictures, labels)[1] < 0, "of the objects only the inside does"
+    assert method._best(ratios, grid, pictures, labels)[2] > 0, "what lies around the objects exceeds 0"
+    assert method._best(ratios - 6, grid, pictures, labels)[2] < 0, "of the objects only the inside does"
 
 
 def test_shots_that_show_nothing_and_pictures_that_show_nothing_else() -> None:
@@ -74,15 +80,29 @@ def test_shots_that_show_nothing_and_pictures_that_show_nothing_else() -> None:
     assert method.condition(support, one)[0].cut == 0
 
 
-def test_many_anchors_are_thinned_and_the_odds_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    method, episode = _method(), scenes(shots=3, seeds=(0,))
-    support, _ = method.encode_episode(episode)
-    whole = method.condition(support, episode.support_labels)[0].anchors
-    monkeypatch.setattr(guided_density, "MOST_ANCHORS", 20)
-    thinned = method.condition(support, episode.support_labels)[0].anchors
-    assert len(thinned.background) == 20 < len(whole.background)
-    assert thinned.log_odds == whole.log_odds
-    assert torch.isin(thinned.background, whole.background).all()
+def test_kept_sums_change_nothing_and_a_further_example_is_compared_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, plain, episode = _method(), _method(), scenes(shots=4, seeds=(0,))
+    support, query = method.encode_episode(episode)
+    compared = []
+
+    def counted(*args: object, **settings: object) -> torch.Tensor:
+        compared.append(1)
+        return placed_sums(*args, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(guided_density, "placed_sums", counted)
+    method.kept = KeptSums(1 << 20)
+    for shots, pairs in ((2, 2 + 2 * 2), (3, 4 + 2), (3, 0), (4, 6 + 2)):
+        some = Features({name: maps[:, :shots] for name, maps in support.maps.items()}, support.image_size)
+        labels = episode.support_labels[:, :shots]
+        compared.clear()
+        found = method.predict(query, method.condition(some, labels))
+        assert len(compared) == 2 * pairs, "foreground and background"
+        assert torch.equal(found, plain.predict(query, plain.condition(some, labels)))
+    assert len(method.kept) == 20
+    changed = episode.support_labels.clone()
+    changed[0, 1, :40] = 0
+    method.predict(query, method.condition(support, changed))
+    assert len(method.kept) == 20 + 3 + 2, "the others have to be compared with what was changed"
 
 
 def test_there_is_nothing_to_train_and_numbers_are_positive() -> None:
@@ -91,3 +111,48 @@ def test_there_is_nothing_to_train_and_numbers_are_positive() -> None:
         _method(radii=())
     with pytest.raises(InputError, match="sigma 0"):
         _method(sigma=0)
+
+
+def _drawn(pictures: list[torch.Tensor]) -> Features:
+    """Features of one episode whose cells are these maps [C, 8, 10]."""
+    maps = torch.stack(pictures)[None]
+    return Features({TOKENS: maps, PICTURE: torch.full((1, len(pictures), 3, 64, 80), 0.5)}, (128, 160))
+
+
+def _scenery(seed: int = 0) -> torch.Tensor:
+    """A map whose cells all look different, [C, 8, 10]."""
+    return torch.randn(CHANNELS, *GRID, generator=torch.Generator().manual_seed(seed))
+
+
+def _labels(places: list[tuple[slice, slice]]) -> torch.Tensor:
+    labels = torch.zeros(1, len(places), *GRID)
+    for number, place in enumerate(places):
+        labels[0, number][place] = 1
+    return torch.nn.functional.interpolate(labels, size=(128, 160), mode="nearest").long()
+
+
+def test_of_two_that_look_the_same_the_one_at_the_marked_place_is_found_where_pictures_are_taken_alike() -> None:
+    twins = _scenery()
+    twins[:, *RIGHT] = twins[:, *LEFT]
+    shuffled = twins.flatten(1)[:, torch.randperm(80, generator=torch.Generator().manual_seed(1))].view_as(twins)
+    found = {}
+    for reach in (0.0, 0.15):
+        method = _method(reach=reach, radii=(0,))
+        state = method.condition(_drawn([twins]), _labels([LEFT]))
+        found[reach] = [method.predict(_drawn([one]), state)[0, 0, 1, 8::16, 8::16] for one in (twins, shuffled)]
+    assert (found[0.0][0][LEFT] - found[0.0][0][RIGHT]).abs().max() < 0.1
+    assert found[0.15][0][LEFT].min() > 0 > found[0.15][0][RIGHT].max()
+    assert torch.equal(found[0.15][1], found[0.0][1]), "a picture taken otherwise does not ask for places"
+
+
+def test_examples_left_out_tell_whether_places_may_count() -> None:
+    twins = _scenery()
+    twins[:, *RIGHT] = twins[:, *LEFT]
+    moving = []
+    for number, place in enumerate((LEFT, RIGHT, LEFT)):
+        scene = _scenery()
+        scene[:, *place] = _scenery(9)[:, *LEFT] + 0.1 * _scenery(10 + number)[:, *LEFT]
+        moving.append(scene)
+    method = _method(radii=(0,))
+    assert method.condition(_drawn([twins] * 3), _labels([LEFT] * 3))[0].least_gain == guided_density.LEAST_GAIN
+    assert method.condition(_drawn(moving), _labels([LEFT, RIGHT, LEFT]))[0].least_gain == guided_density.NEVER
