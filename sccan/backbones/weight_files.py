@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from sccan.backbones.tensor_files import is_safetensors, open_tensors
 from sccan.errors import InputError
 from sccan.files.limits import check_size
 from sccan.files.reading import regular_file, unreadable
@@ -130,22 +129,6 @@ def _without_prefixes(content: dict[str, Tensor], path: Path) -> dict[str, Tenso
     return {new: content[name] for name, new in names.items()}
 
 
-def is_safetensors(head: bytes) -> bool:
-    """Whether a file that begins so is safetensors: the length of a JSON header, and the header."""
-    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32
-
-
-def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file, the same bytes for the same content; the library writes its metadata in any order."""
-    written = safetensors.torch.save(dict(tensors), dict(metadata))
-    size = int.from_bytes(written[:8], "little")
-    header = json.loads(written[8 : 8 + size])
-    ordered = {"__metadata__": dict(sorted(metadata.items()))} | {k: v for k, v in header.items() if k in tensors}
-    text = json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + written[8 + size :]
-
-
 def shortened(items: Sequence[str]) -> str:
     """The first few names of a list, and how many more there are."""
     rest = len(items) - SHOWN
@@ -156,7 +139,8 @@ def _content(path: Path, safe: bool) -> Any:
     """What a file holds. Raises InputError: it cannot be read, or only by running it."""
     try:
         if safe:
-            return safetensors.torch.load_file(path)
+            with open_tensors(path) as stored:
+                return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
         if zipfile.is_zipfile(path):
             check_stored(path)
         # torch.load goes by the name of a path; of an open file it sees the content alone

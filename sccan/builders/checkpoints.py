@@ -10,7 +10,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from sccan.backbones.weight_files import is_safetensors
+from sccan.backbones.tensor_files import is_safetensors
 from sccan.builders.backbones import backbone_name
 from sccan.builders.engine import run_folder
 from sccan.errors import InputError

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from sccan.backbones.weight_files import DAMAGED, check_stored, is_safetensors, tensor_bytes
+from sccan.backbones.tensor_files import is_safetensors, open_tensors, tensor_bytes
+from sccan.backbones.weight_files import DAMAGED, check_stored
 from sccan.errors import InputError
 from sccan.files.limits import check_size
 from sccan.files.reading import regular_file
@@ -95,7 +96,7 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises InputError: the file is missing or is something else, or the header is broken.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path) as file:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); check the path or fetch it again") from error

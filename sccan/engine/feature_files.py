@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import safetensors
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
-from sccan.backbones.weight_files import tensor_bytes
+from sccan.backbones.tensor_files import open_tensors, tensor_bytes
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.files.writing import written_beside
@@ -66,7 +66,7 @@ def read_features(path: Path) -> Features:
     Raises InputError: it is missing or damaged.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as stored:
+        with open_tensors(path) as stored:
             about = stored.metadata()
             maps = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
         height, width = (int(side) for side in about["image_size"].split())
@@ -74,7 +74,7 @@ def read_features(path: Path) -> Features:
         unfit += [name for name, value in maps.items() if name not in unfit and not value.isfinite().all()]
         if unfit or not maps or not 0 < min(height, width) <= max(height, width) < 1 << 24:
             raise ValueError(f"{', '.join(unfit) or 'nothing'} where finite maps [1, C, h, w] are expected")
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} holds no features ({error}); delete it, and they are computed again") from error
     # The layout matters for the last bit of what is computed from the maps.
     last = about.get(CHANNELS_LAST, "").split()

@@ -123,11 +123,11 @@ class ZipReader(Reader):
             kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on Unix
             usual = kind in (0, stat.S_IFREG, stat.S_IFDIR)
             oddity = "" if usual else "a link" if kind == stat.S_IFLNK else "a device"
-            yield Member(info.filename, info.file_size, info.is_dir(), oddity)
+            yield Member(info.filename, info.file_size, _is_folder(info), oddity)
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes], int]]:
         for info in self.archive.infolist():
-            if not info.is_dir() and info.filename in wanted:
+            if not _is_folder(info) and info.filename in wanted:
                 with self.archive.open(info) as stream:
                     yield info.filename, stream, _seconds(info.date_time)
 
@@ -226,6 +226,11 @@ def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -
         if target is not None:
             chosen[member.name] = target, member
     return chosen
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """As `ZipInfo.is_dir` says it, which knows no member without a name."""
+    return info.filename.endswith("/")
 
 
 def _leads_out(name: str) -> str:

@@ -30,8 +30,8 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 WORDS = {
-    "`int`": "a whole number", "`float`": "a number", "`str`": "text", "`bool`": "true or false", "`null`": "null",
-    "`array`": "a list", "`object`": "an object",
+    "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "null": "null",
+    "array": "a list", "object": "an object",
 }  # fmt: skip
 SHOWN = 60
 """Characters of a value that a message shows."""
@@ -107,9 +107,7 @@ def _explain(message: str, value: Any) -> str:
     """msgspec's message in plain words, with the place and the value that was found there."""
     said, _, path = message.partition(" - at ")
     place = path.strip("`").removeprefix("$").removeprefix(".")
-    for word, plain in WORDS.items():
-        said = said.replace(word, plain)
-    said = said.replace(" | ", " or ").replace("`", "'")
+    said = re.sub(r"`([^`]*)`", lambda quoted: _in_words(quoted[1]), said)
     said = re.sub(r"^Object (missing|contains)", r"\1", said)
     said = said[:1].lower() + said[1:]
     found, known = _at(value, place)
@@ -117,6 +115,12 @@ def _explain(message: str, value: Any) -> str:
     if known and said.startswith(("expected", "number")):
         return f"{where}{said.partition(', got ')[0]}, found {shown(found)}"
     return f"{where}{said}"
+
+
+def _in_words(kinds: str) -> str:
+    """What msgspec quotes: kinds of values, in plain words, or something else, such as a field's name."""
+    parts = kinds.split(" | ")
+    return " or ".join(WORDS[part] for part in parts) if WORDS.keys() >= set(parts) else f"'{' or '.join(parts)}'"
 
 
 def _at(value: Any, place: str) -> tuple[Any, bool]:

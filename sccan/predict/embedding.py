@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import safetensors
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
-from sccan.backbones.weight_files import tensor_bytes
+from sccan.backbones.tensor_files import open_tensors, tensor_bytes
 from sccan.builders.backbones import backbone_name
 from sccan.builders.released.trained import Trained
 from sccan.episodes.episode import Features
@@ -95,7 +95,7 @@ class Embedding:
         """
         regular_file(Path(path), "features")
         try:
-            with safetensors.safe_open(path, framework="pt") as stored:
+            with open_tensors(Path(path)) as stored:
                 about = stored.metadata() or {}
                 if about.get("format") != FORMAT:
                     raise ValueError(f"its format is {str(about.get('format', 'not named'))[:40]!r}, not {FORMAT}")
@@ -103,7 +103,7 @@ class Embedding:
             names = json.loads(about["names"])
             height, width = (int(side) for side in about["side"].split())
             origin = Origin(about["backbone"], about["weights"], about["stage"], (height, width), about["precision"])
-        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(f"{path} holds no features of pictures ({error}); make them with sccan embed") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"{path} names its pictures by something else than a list of texts; make it again")

@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from sccan.backbones.weight_files import read_checkpoint, read_state, tensor_bytes
+from sccan.backbones.tensor_files import tensor_bytes
+from sccan.backbones.weight_files import read_checkpoint, read_state
 from sccan.backbones.weights import load_strict, load_weights
 from sccan.errors import InputError
 

@@ -60,6 +60,16 @@ def test_a_member_that_leads_elsewhere_refuses_the_whole_archive(
     assert {path.name for path in tmp_path.iterdir()} == {archive.name}
 
 
+def test_a_member_without_a_name_refuses_the_whole_zip(tmp_path: Path) -> None:
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr(zipfile.ZipInfo("top/a.txt"), b"one")
+        opened.writestr(zipfile.ZipInfo(""), b"evil")
+    with pytest.raises(InputError, match=r"x\.zip holds '', which is no name of a file; nothing was unpacked"):
+        unpack(archive, tmp_path / "out", keep)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "what"),
     [

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from sccan.backbones.weight_files import is_safetensors, read_checkpoint
+from sccan.backbones.tensor_files import is_safetensors
+from sccan.backbones.weight_files import read_checkpoint
 from sccan.backbones.weights import load_strict, translated
 from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import BEST, best_of, check_header

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sccan.backbones.hub import COMMIT, FILE, HubWeights, Unreachable, announced, fetch_weights, parse_hub_name
-from sccan.backbones.weight_files import is_safetensors
+from sccan.backbones.tensor_files import is_safetensors
 from sccan.errors import InputError
 from sccan.files.alone import in_turn
 from sccan.files.writing import write_text_atomically

@@ -7,7 +7,6 @@ import binascii
 import io
 import zlib
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,6 +40,14 @@ class _Points(msgspec.Struct):
 class _Bitmap(msgspec.Struct):
     data: str
     origin: list[int]
+
+
+class _Class(msgspec.Struct):
+    title: str
+
+
+class _Meta(msgspec.Struct):
+    classes: list[_Class] = []
 
 
 class _Object(msgspec.Struct):
@@ -79,15 +86,16 @@ def read(place: Place) -> Annotations | None:
     require_pictures(files[0], [file.stem for file in files], [*marked], place, told)
     meta = place.named("meta.json")
     used |= {meta} if meta is not None else set()
-    titles = _titles(parsed(meta).value) if meta is not None else []
+    titles = _titles(meta) if meta is not None else []
     return Annotations(
         HOW, ordered_classes([*titles, *sorted(names)], place, files[0]), [*marked.values()], told, frozenset(used)
     )
 
 
-def _titles(meta: Any) -> list[str]:
-    classes = meta.get("classes") if isinstance(meta, dict) else None
-    return [one["title"] for one in classes or () if isinstance(one, dict) and isinstance(one.get("title"), str)]
+def _titles(meta: Path) -> list[str]:
+    """The names of a project's classes, in its order."""
+    content: _Meta = as_kind(parsed(meta).value, _Meta, f"annotation {meta}")
+    return [one.title for one in content.classes]
 
 
 def _draw(content: _Picture, file: Path) -> ShapesDraw:

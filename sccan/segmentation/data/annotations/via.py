@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sccan.errors import InputError
 from sccan.files.plain import plain
 from sccan.files.reading import read_text
-from sccan.files.structured import shown
+from sccan.files.structured import as_kind, shown
 from sccan.files.tally import Note, Tally
 from sccan.segmentation.data.annotations.annotated import Annotations, Marked, ordered_classes, require_pictures
 from sccan.segmentation.data.annotations.contents import parsed
@@ -25,6 +26,13 @@ HOW = "VIA shapes"
 NAMING = ("class", "label", "name", "category", "object", "type")
 """Attributes that name a region's class, where it has several."""
 COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
+
+
+class _Entry(msgspec.Struct):
+    """What the file says of a picture; older versions number its regions."""
+
+    filename: str
+    regions: dict[str, Any] | list[Any] | None
 
 
 @dataclass(frozen=True)
@@ -95,10 +103,10 @@ def _is_entry(value: Any) -> bool:
 
 
 def _of_json(entries: Mapping[str, Any], file: Path) -> Iterator[_Region]:
-    for entry in entries.values():
-        regions = entry["regions"]
-        for region in regions.values() if isinstance(regions, dict) else regions or ():
-            yield _region(entry["filename"], region, file)
+    for value in entries.values():
+        entry: _Entry = as_kind(value, _Entry, f"{file}, {plain(value['filename'])}")
+        for region in entry.regions.values() if isinstance(entry.regions, dict) else entry.regions or ():
+            yield _region(entry.filename, region, file)
 
 
 def _of_csv(file: Path) -> Iterator[_Region] | None:
