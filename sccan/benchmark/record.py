@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,12 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
         for number, title in enumerate(titles)
     ]
     lines = [Table(columns, rows).text()]
-    by_processor = paired_ratios(results, "processor_seconds")
-    for (part, variant, ratio), (_, _, processor) in zip(paired_ratios(results), by_processor, strict=True):
-        lines.append(
-            f"{part}: {variant} is {_spread(vars(ratio))} times as fast as the first variant "
-            f"({_spread(vars(processor))} by processor time)"
-        )
+    ratios = paired_ratios(results)
+    told = all(all(one["processor_seconds"]) for one in results)  # some machines count none for a short repeat
+    by_processor = paired_ratios(results, "processor_seconds") if told else []
+    for (part, variant, ratio), further in itertools.zip_longest(ratios, by_processor):
+        line = f"{part}: {variant} is {_spread(vars(ratio))} times as fast as the first variant"
+        lines.append(line + (f" ({_spread(vars(further[2]))} by processor time)" if further else ""))
     for one in results:
         if one["parts"]:
             shares = sorted(one["parts"].items(), key=lambda item: -item[1]["median"])

@@ -7,7 +7,7 @@ from sccan.benchmark import record
 from sccan.benchmark.everything import run_everything
 from sccan.benchmark.session import PARTS, Plan, document, run_plan
 from sccan.benchmark.workloads import WORDS
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.engine.distributed import start
 from sccan.errors import InputError
 from sccan.files.made import made_beside
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
             print(record.table(lines))
             print("\n".join(line["profile"] for line in lines if "profile" in line))
             if made is not None:
-                print(f"written: {write_json(made.claim(args.out.name), document(lines, runtime))}")
+                say(f"written: {write_json(made.claim(args.out.name), document(lines, runtime))}")
     return 0
 
 

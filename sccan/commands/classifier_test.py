@@ -13,6 +13,7 @@ from sccan.builders.classification.testing import (
 )
 from sccan.builders.engine import run_folder
 from sccan.classification.evaluation.results import FILES, ClassificationResult, write_classification_result
+from sccan.commands.entry import say
 from sccan.engine.distributed import Runtime
 from sccan.engine.together import alone_for_all
 from sccan.episodes.manifest import manifest_name, write_manifest
@@ -38,7 +39,7 @@ def run_classifier_test(cfg: CfgNode, runtime: Runtime, *, weights: str, manifes
                 _write_manifests(cfg, job, result, folder)
     if runtime.is_main:
         print(result.text())
-        print(f"results: {folder}")
+        say(f"results: {folder}")
     return folder
 
 

@@ -12,7 +12,7 @@ import torch
 from sccan.builders.backbones import backbone_name
 from sccan.builders.checkpoints import sha256
 from sccan.builders.released.checkpoint import Released, model_settings, read_released
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.commands.fixed_input_check import FixedInputCheck, fixed_input_check
 from sccan.engine.checkpoint import write_weights
 from sccan.engine.environment import source_revision
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     for source, target in zip(args.source, targets, strict=True):
         released = read_released(source, config=args.config or "", opts=args.opts)
         before = _convert(released, source, target, prove=args.prove)
-        print(f"{source}: {released.note}\n  -> {target} ({len(released.state)} tensors)")
+        say(f"{source}: {released.note}", f"  -> {target} ({len(released.state)} tensors)")
         if before is not None:
             proved &= _proved(before, target)
     return 0 if proved else 1
@@ -121,7 +121,7 @@ def _proved(before: FixedInputCheck, target: Path) -> bool:
     after = fixed_input_check(converted, converted.build())
     print("\n".join(f"  {line}" for line in before.lines()))
     if "score" in converted.header:
-        print(f"  published score {converted.header['score']}")
+        say(f"  published score {converted.header['score']}")
     verdict = "the same in every bit" if before.same(after) else "NOT THE SAME"
     print(f"  published file and converted file: {verdict} (torch {torch.__version__})")
     return before.same(after)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sccan.commands import generate_shapes, segment
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.commands.pipeline import run_files
 from sccan.files.made import made_beside
 from sccan.files.writing import write_text_atomically
@@ -43,10 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     first_look(args.output / "first_look")
     if args.first_look:
         return 0
-    print(
-        f"\ndemo: data into {args.data}, trained models into {args.output}; seven to ten minutes per fold on two idle "
+    say(
+        "",
+        f"demo: data into {args.data}, trained models into {args.output}; seven to ten minutes per fold on two idle "
         "cores; stopped, the same command goes on",
-        flush=True,
     )
     numbers = {"--train": args.train, "--test": args.test, "--size": args.size}
     generate_shapes.main([str(args.data), *(word for name, value in numbers.items() for word in (name, str(value)))])
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.all_folds:
         table = fold_table(records)
         print(f"\n{table.text()}")
-        print(f"table: {write_text_atomically(made.claim(TABLE), table.markdown())}")
+        say(f"table: {write_text_atomically(made.claim(TABLE), table.markdown())}")
     print(f"demo done in {duration(time.monotonic() - began)}")
     return 0
 
@@ -65,9 +65,9 @@ def first_look(folder: Path) -> None:
     photos, examples = write_leaves(folder)
     found = folder / "found"
     words = ["--support", str(examples), "--images", str(photos), "--out", str(found), "--report"]
-    print(f"first look: one leaf's spots are marked; find those of the others:\n  sccan segment {' '.join(words)}")
+    say("first look: one leaf's spots are marked; find those of the others:", f"  sccan segment {' '.join(words)}")
     segment.main([*words, "--overwrite"])
-    print(f"open {found / 'report.html'}", flush=True)
+    say(f"open {found / 'report.html'}")
 
 
 def _fold(fold: int, output: Path, opts: list[str]) -> dict[str, Any]:

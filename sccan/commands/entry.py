@@ -77,7 +77,7 @@ def say(*lines: str, shown: bool = True) -> None:
     """
     if not shown:
         return
-    print("".join(f"{plain(line, LONGEST_LINE)}\n" for line in lines), end="")
+    print("".join(f"{plain(line, LONGEST_LINE)}\n" for line in lines), end="", flush=True)
 
 
 def _refuse(line: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sccan.builders.classification.data import is_classification
 from sccan.builders.segmentation.data import open_data, protocol_of
 from sccan.builders.segmentation.testing import episode_plans
-from sccan.commands.entry import Kind, add_config_options, parser, run_kind
+from sccan.commands.entry import Kind, add_config_options, parser, run_kind, say
 from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.episodes.manifest import manifest_name, read_manifest, write_manifest
@@ -57,7 +57,7 @@ def _write(args: argparse.Namespace) -> int:
                 protocol=protocol_of(cfg).name,
                 seed=seed,
             )
-            print(f"{path}: {len(plan)} episodes, hash {digest}")
+            say(f"{path}: {len(plan)} episodes, hash {digest}")
     return 0
 
 
@@ -77,14 +77,14 @@ def _show(args: argparse.Namespace) -> int:
         read_manifest(args.manifest, index)  # raises where it does not fit the data
         names = index.class_names
     for key, value in manifest.header.items():
-        print(f"{key:<18} {value}")
+        say(f"{key:<18} {value}")
     print(f"{'checked':<18} {_checked(manifest, bool(names))}\n")
     print(_class_table(manifest, names).text())
     queries = manifest.queries()
     most = queries.most_common(1)[0]
     print(f"{len(queries)} different query pictures; {most[0]} is the query {most[1]} times\n")
     for episode in manifest.episodes[: max(args.first, 0)]:
-        print(_line(episode))
+        say(_line(episode))
     return 0
 
 
@@ -119,7 +119,7 @@ def _compare(args: argparse.Namespace) -> int:
     one, other = read_named(args.one), read_named(args.other)
     difference = compare_manifests(one, other)
     for key, (mine, theirs) in difference.header.items():
-        print(f"{key}: {mine} | {theirs}")
+        say(f"{key}: {mine} | {theirs}")
     if difference.identical:
         print(f"the same {len(one.episodes)} episodes in the same order on the same data")
         return 0
@@ -127,7 +127,7 @@ def _compare(args: argparse.Namespace) -> int:
     print(f"{lengths}: {difference.same_place} are the same at the same place, {difference.shared} wherever they stand")
     if difference.first is not None:
         first, second = one.episodes[difference.first], other.episodes[difference.first]
-        print(f"the first that differs:\n{_line(first)}\n{_line(second)}")
+        say("the first that differs:", _line(first), _line(second))
     if difference.per_class:
         rows = [[str(number), *counts] for number, counts in difference.per_class.items()]
         print()

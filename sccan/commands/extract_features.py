@@ -14,7 +14,7 @@ from sccan.builders.classification.stored_features import Storing, extract_featu
 from sccan.builders.classification.tasnet import begin_with_backbone
 from sccan.classification.data.datasets import open_splits
 from sccan.classification.data.stored_features import features_path, has_features, holds_features, index_path
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.files.alone import alone_in
@@ -58,7 +58,7 @@ def extract(cfg: CfgNode, runtime: Runtime) -> None:
     assert isinstance(method, Storing)
     method = method.to(runtime.device).eval()
     transform = fixed_transform(cfg)
-    print(f"features: {folder}")
+    say(f"features: {folder}")
     splits = open_splits(data_source(cfg))
     missing = [split for split in splits if not has_features(folder, split)]
     names = [place(folder, split).name for split in missing for place in (features_path, index_path)]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.segmentation.data.shapes.dataset import generate
 
 
@@ -33,5 +33,5 @@ def main(argv: list[str] | None = None) -> int:
         workers=args.workers,
         universe=args.universe,
     )
-    print(f"{args.root}: {args.train} training and {args.test} test pictures of 20 classes")
+    say(f"{args.root}: {args.train} training and {args.test} test pictures of 20 classes")
     return 0

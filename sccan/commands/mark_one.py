@@ -102,7 +102,7 @@ def _report(args: argparse.Namespace, job: MarkOne, segmenter: Segmenter, found:
     print(found_table(rows).text())
     print(f"seconds a picture: {facts['seconds']['encoding']} to encode, {facts['seconds']['finding']} to find")
     for path in _written(made, rows, found, job.examples, worst, facts):
-        print(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 def _plan(args: argparse.Namespace, supports: Supports) -> list[Draw]:

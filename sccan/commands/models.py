@@ -6,7 +6,7 @@ from sccan.backbones.hub import HubWeights, fetch_weights, parse_hub_name
 from sccan.backbones.licenses import accept, require_accepted
 from sccan.backbones.packaged import package_of
 from sccan.builders.ready import DEFAULT, NOT_MEASURED, READY, Eyes, ready_model
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.report.tables import Column, Table, text_column
 
 EXAMPLES = """\
@@ -60,11 +60,11 @@ def _fetch(name: str) -> None:
     """
     weights = parse_hub_name(name) if "/" in name else ready_model(name).eyes.weights
     if weights is None:
-        print(f"{name}: {package_of(ready_model(name).eyes.model).path}")  # pip has installed it
+        say(f"{name}: {package_of(ready_model(name).eyes.model).path}")  # pip has installed it
         return
     licence = _license_of(weights)
     require_accepted(licence, str(weights))
-    print(f"{weights}, licence {licence or 'unknown here; see the hub'}: {fetch_weights(weights)}")
+    say(f"{weights}, licence {licence or 'unknown here; see the hub'}: {fetch_weights(weights)}")
 
 
 def _license_of(weights: HubWeights) -> str:

@@ -15,7 +15,7 @@ from sccan.builders.segmentation.drawing import episode_groups, write_report
 from sccan.builders.segmentation.testing import open_test, run_test
 from sccan.commands import train
 from sccan.commands.classifier_test import run_classifier_test
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.commands.extract_features import extract
 from sccan.commands.test import results_folder
 from sccan.config import load_config
@@ -96,7 +96,8 @@ def _test(config: str, opts: list[str]) -> dict[str, Any]:
                 made.claim_all(FILES)
                 write_result(folder, result)
                 write_report(report.claim(REPORT), result, groups, run_folder(cfg) / LOG)
-    print(f"\n{result.text()}\n\nreport: {run_folder(cfg) / REPORT}")
+    print(f"\n{result.text()}\n")
+    say(f"report: {run_folder(cfg) / REPORT}")
     return _record(folder)
 
 

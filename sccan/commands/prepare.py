@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sccan.commands.entry import Kind, parser, run_kind
+from sccan.commands.entry import Kind, parser, run_kind, say
 from sccan.errors import InputError
 from sccan.files.made import made_beside
 from sccan.files.writing import write_text_atomically
@@ -67,7 +67,7 @@ def _pascal(args: argparse.Namespace) -> int:
     lists = {"train": f"lists/{voc.TRAIN_LIST}", "val": f"lists/{voc.VAL_LIST}"}
     _print_counts(derive(args.root, DATASETS["pascal"], lists, _derivation(args)), args.every_class)
     _print_missing(args.root, made.missing)
-    print(f"next: python tools/doctor.py {args.root}")
+    say(f"next: python tools/doctor.py {args.root}")
     return int(bool(made.missing))
 
 
@@ -77,7 +77,7 @@ def _print_missing(root: Path, missing: tuple[str, ...]) -> None:
     file = write_text_atomically(root / "lists" / "sbd_missing.txt", "\n".join(missing) + "\n")
     shown = " ".join(missing[:MISSING_SHOWN])
     more = f" and {len(missing) - MISSING_SHOWN} more" if len(missing) > MISSING_SHOWN else ""
-    print(f"{len(missing)} pictures of the SBD list have no image or label and were left out: {shown}{more} ({file})")
+    say(f"{len(missing)} pictures of the SBD list have no image or label and were left out: {shown}{more} ({file})")
 
 
 # COCO
@@ -114,7 +114,7 @@ def _coco(args: argparse.Namespace) -> int:
     print(closest_variant(by_variant))
     if "full" in variants:
         print("to use labels 'full': --opts DATA.TRAIN_LIST lists/full/train.txt DATA.VAL_LIST lists/full/val.txt")
-    print(f"next: python tools/doctor.py {args.root}")
+    say(f"next: python tools/doctor.py {args.root}")
     return 0
 
 
@@ -140,7 +140,7 @@ def _list(args: argparse.Namespace) -> int:
     name = args.out or f"lists/{args.file.name}"
     made = made_beside(args.root / name, "--out")
     write_text_atomically(made.claim(Path(name).name), pair_lines(pairs))
-    print(f"{args.root / name}: {len(pairs)} pictures")
+    say(f"{args.root / name}: {len(pairs)} pictures")
     return 0
 
 
@@ -167,7 +167,7 @@ def _fold_list(args: argparse.Namespace) -> int:
     for file in args.files:
         sentences = compare_with_fold(file, index, lists)
         differs |= bool(sentences)
-        print("\n".join(f"{file}: {sentence}" for sentence in sentences) or f"{file}: the same pictures, same order")
+        say(*(f"{file}: {sentence}" for sentence in sentences or ["the same pictures, same order"]))
     return int(differs)
 
 

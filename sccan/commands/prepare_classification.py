@@ -8,7 +8,7 @@ from sccan.classification.data.formats.prepared import read_prepared
 from sccan.classification.data.prepare import prepare, recognise
 from sccan.classification.data.splits.class_lists import CLASS_LISTS
 from sccan.classification.data.transforms.fixed import FILTERS, FixedTransform
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.errors import InputError
 from sccan.files.alone import alone_in
 
@@ -54,10 +54,10 @@ def main(argv: list[str] | None = None) -> int:
     source = Source(args.source, args.classes, args.imagenet, args.stored_channels)
     with alone_in(args.to, what="another process prepares"):
         lines = prepare(source, args.to, name=args.name, resize=_resize(args), partial=args.partial)
-    print("\n".join(lines))
+    say(*lines)
     if not args.classes and (known := recognise(read_prepared(args.to))):
         print(f"these are the classes of {', '.join(known)}; --classes {known[0]} also checks the numbers of pictures")
-    print(f"prepared: {args.to}  (train with --opts DATA.ROOT {args.to})")
+    say(f"prepared: {args.to}  (train with --opts DATA.ROOT {args.to})")
     return 0
 
 

@@ -17,7 +17,7 @@ from sccan.classification.words.vectors import (
     write_table,
     write_words,
 )
-from sccan.commands.entry import parser
+from sccan.commands.entry import parser, say
 from sccan.config import load_config
 from sccan.errors import InputError
 from sccan.files.alone import alone_in
@@ -86,5 +86,5 @@ def _wanted(config: str, opts: list[str]) -> set[str]:
 
 def _done(folder: Path, count: int, attributes: Vocabulary | None) -> int:
     what = "words" if attributes is None else f"classes with {attributes.size} attributes"
-    print(f"{count} {what}: {folder}  (use with --opts METHOD.TASNET.VECTORS {folder})")
+    say(f"{count} {what}: {folder}  (use with --opts METHOD.TASNET.VECTORS {folder})")
     return 0

@@ -14,7 +14,7 @@ from sccan.builders.segmentation.models import BASE_LEARNERS
 from sccan.builders.segmentation.testing import FoldTest, Tested, open_test, run_test
 from sccan.builders.segmentation.training import training_job
 from sccan.commands.classifier_test import run_classifier_test
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.together import alone_for_all
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
                 _write(job, result, folder, manifests=not args.manifest)
         if runtime.is_main:
             print(result.text())
-            print(f"results: {folder}")
+            say(f"results: {folder}")
     return 0
 
 

@@ -17,7 +17,7 @@ from sccan.builders.segmentation.calibration import chosen_tau
 from sccan.builders.segmentation.checkpoint import load_checkpoint
 from sccan.builders.segmentation.data import SegmentationData, episode_source, logit_score, open_data, protocol_of
 from sccan.builders.segmentation.models import build_method
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.environment import source_revision
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
                 write_json(made.claim(RESULTS), facts | _record(seeds))
                 print(_text(data, seeds))
                 print(f"threshold {tau}" + (", chosen on base classes" if named is None else ""))
-                print(f"results: {folder}")
+                say(f"results: {folder}")
     return 0
 
 

@@ -9,7 +9,7 @@ from sccan.builders.memory import require_memory
 from sccan.builders.released.checkpoint import model_settings
 from sccan.builders.segmentation import training as segmentation_training
 from sccan.builders.segmentation.models import BASE_LEARNERS
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.train import train
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         with open_training_run(cfg, runtime, job.model, resume=args.resume, overwrite=args.overwrite) as run:
             if runtime.is_main:
                 where = f"{runtime.device}, {runtime.world_size} process{'es' if runtime.world_size > 1 else ''}"
-                print("\n".join([f"run {run.folder} on {where}", *job.notes]))
+                say(f"run {run.folder} on {where}", *job.notes)
             header = {**job.header, "settings": model_settings(cfg)}
             try:
                 result = train(job.model, job.task, run, runtime, settings, optimizers, header=header)
@@ -49,9 +49,9 @@ def main(argv: list[str] | None = None) -> int:
             best = "nothing validated" if result.best_score is None else f"best score {percent(result.best_score)}"
             print(f"{result.reason} after {result.step} of {result.total} steps; {best}, step {result.best_step}")
             if result.complete:
-                print(f"test it: python test_sccan.py --config={args.config}")
+                say(f"test it: python test_sccan.py --config={args.config}")
             else:
-                print(f"resume it: the same command with --resume (state in {run_folder(cfg)})")
+                say(f"resume it: the same command with --resume (state in {run_folder(cfg)})")
     return 0 if result.complete else 3
 
 

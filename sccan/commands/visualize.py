@@ -5,7 +5,7 @@ from pathlib import Path
 from sccan.builders.engine import run_folder
 from sccan.builders.segmentation.drawing import episode_groups
 from sccan.builders.segmentation.testing import open_test
-from sccan.commands.entry import add_config_options, parser
+from sccan.commands.entry import add_config_options, parser, say
 from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.together import alone_for_all
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         with alone_for_all(folder, runtime, episode_files(args.shown), is_ours=_is_drawn) as made:
             groups = episode_groups(cfg, runtime, job, tested, first=args.first, shown=args.shown)
             if made is not None:
-                print("\n".join(map(str, write_episodes(made, groups, title=title, subtitle=subtitle))))
+                say(*map(str, write_episodes(made, groups, title=title, subtitle=subtitle)))
     return 0
 
 

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from sccan.errors import InputError
 from sccan.files.limits import check_size
+from sccan.files.plain import plain
 from sccan.files.reading import regular_file
 from sccan.files.sizes import check_unpacked
 from sccan.files.writing import written_beside
@@ -160,7 +161,10 @@ def unpack(archive: Path, folder: Path, place: Callable[[str], str | None]) -> l
         targets = {name: folder / target for name, (target, _) in chosen.items()}
         missing = {name for name, (_, member) in chosen.items() if not _has_size(targets[name], member.size)}
         _require_space(archive, folder, sum(chosen[name][1].size for name in missing))
-        with _open(archive) as reader, tqdm(total=len(chosen), desc=f"unpacking {archive.name}", disable=None) as bar:
+        with (
+            _open(archive) as reader,
+            tqdm(total=len(chosen), desc=f"unpacking {plain(archive.name)}", disable=None) as bar,
+        ):
             bar.update(len(chosen) - len(missing))
             left = set(missing)
             for name, stream, seconds in reader.contents(missing) if missing else ():

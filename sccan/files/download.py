@@ -16,6 +16,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from sccan.errors import InputError
+from sccan.files.plain import plain
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0
@@ -218,4 +219,6 @@ def _require_space(part: Path, needed: int) -> None:
 
 
 def _bar(title: str, total: int | None, done: int = 0) -> tqdm[NoReturn]:
-    return tqdm(total=total, initial=done, desc=title, unit="B", unit_scale=True, unit_divisor=1000, disable=None)
+    return tqdm(
+        total=total, initial=done, desc=plain(title), unit="B", unit_scale=True, unit_divisor=1000, disable=None
+    )

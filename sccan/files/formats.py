@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sccan.files.structured import Count, Finite, Id, Name, NonNegative
+from sccan.files.structured import Count, Finite, Id, Name
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1.7e308)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
 """The name of a file beside the one that names it."""
@@ -150,11 +151,11 @@ class WordsIndex(msgspec.Struct):
 
 
 class Spread(msgspec.Struct):
-    """A measured number, with the quartiles around it."""
+    """A measured rate, with the quartiles around it."""
 
-    median: NonNegative
-    lower: NonNegative
-    upper: NonNegative
+    median: Rate
+    lower: Rate
+    upper: Rate
 
 
 class Measured(msgspec.Struct):

@@ -14,6 +14,7 @@ import cv2
 from tqdm import tqdm
 
 from sccan.errors import InputError
+from sccan.files.plain import plain
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -48,7 +49,7 @@ def in_parallel(
     Raises InputError: a process was ended from outside, most often for want of memory.
     """
     hidden = None if shown is None else not shown
-    with tqdm(total=total + done, initial=done, desc=title, unit=" files", disable=hidden) as bar:
+    with tqdm(total=total + done, initial=done, desc=plain(title), unit=" files", disable=hidden) as bar:
         for result in _results(function, tasks, workers if total > FEW else 1, chunk):
             bar.update()
             yield result

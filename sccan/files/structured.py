@@ -25,7 +25,6 @@ LARGEST = 2**53
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Id = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 Finite = Annotated[float, msgspec.Meta(ge=-1.7e308, le=1.7e308)]
-NonNegative = Annotated[float, msgspec.Meta(ge=0, le=1.7e308)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 

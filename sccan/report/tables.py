@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sccan.files.plain import plain
+
 ABSENT = "–"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet computes."""
@@ -59,14 +61,15 @@ class Table:
         ]
 
     def text(self) -> str:
-        """Aligned columns for a terminal; emphasised rows carry a star."""
+        """Aligned columns for a terminal, a line for each row; emphasised rows carry a star."""
         titles = [column.title for column in self.columns]
+        cells = [[plain(cell) for cell in row] for row in self.cells()]
         marks = ["*" if number in self.emphasised else " " for number in range(len(self.rows))]
-        widths = [max(map(display_width, column)) for column in zip(titles, *self.cells(), strict=True)]
+        widths = [max(map(display_width, column)) for column in zip(titles, *cells, strict=True)]
         lines = [self._line(titles, widths, "  "), "  ".join("-" * width for width in widths)]
         lines += [
             self._line(row, widths, "  ") + (f"  {mark}" if self.emphasised else "")
-            for row, mark in zip(self.cells(), marks, strict=True)
+            for row, mark in zip(cells, marks, strict=True)
         ]
         if self.note:
             lines += ["", self.note]

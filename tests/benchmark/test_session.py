@@ -1,5 +1,6 @@
 """Benchmarks of real methods at toy size: every part gives lines, and variants compute what they claim to."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_lines_say_what_was_found_in_percent(data: Path, config: str) -> None:
     assert f"{name} {value:.4f} %" in table([first, second])
 
 
+def test_a_repeat_of_no_processor_time_is_compared_by_the_wall(data: Path) -> None:
+    first, second = run_plan(plan(data, SCCAN, variants=("", "uncached")), cpu())
+    assert "by processor time)" in table([first, second])
+    first["processor_seconds"] = [0.0]
+    text = table([first, second])
+    assert "times as fast as the first variant\n" in text
+    assert "by processor time)" not in text
+
+
 def test_a_variant_is_words_and_settings() -> None:
     assert split_variant("compiled TRAIN.PRECISION bf16") == ({"compiled"}, ["TRAIN.PRECISION", "bf16"])
     assert split_variant("TRAIN.TRANSFORM published") == (set(), ["TRAIN.TRANSFORM", "published"])
@@ -109,6 +119,11 @@ def test_the_command_writes_what_it_can_compare(data: Path, tmp_path: Path, caps
         assert benchmark.main([*argv.split(), "--opts", *SMALL]) == 0
     assert benchmark.main(["--compare", *map(str, files)]) == 0
     assert "times as fast" in capsys.readouterr().out
+    stored = json.loads(files[0].read_text())
+    stored["results"][0]["per_second"]["median"] = 0.0
+    files[0].write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=r"results\[0\]\.per_second\.median: expected a number > 0\.0, found 0\.0"):
+        benchmark.main(["--compare", *map(str, files)])
     with pytest.raises(InputError, match="nothing to measure"):
         benchmark.main([])
     with pytest.raises(InputError, match="name their folder"):

@@ -46,6 +46,21 @@ def test_one_file_per_seed_and_the_same_again(config: Path, tmp_path: Path, caps
         assert f"{tmp_path / 'a' / name}: 30 episodes, hash {header['hash']}" in text
 
 
+def test_no_name_makes_a_line_of_its_own(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a\nerror: forged"
+    write(config, out)
+    file = out / "episodes_seed3.jsonl"
+    header, *episodes = file.read_text().splitlines()
+    forged = json.loads(header) | {"dataset": "b\nerror: forged\x1b[2J"}
+    episodes[0] = episodes[0].replace('"query": [["', '"query": [["\\nerror: forged', 1)
+    file.write_text("\n".join([json.dumps(forged), *episodes]) + "\n")
+    assert main(["show", str(file), "--first", "1"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("error: forged") == 4
+    assert not [line for line in text.splitlines() if line.startswith("error:")]
+    assert "\x1b" not in text
+
+
 def test_a_manifest_is_shown_with_and_without_its_data(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,11 @@ TABLE = Table(
 )
 
 
+def test_a_row_is_a_line_whatever_its_text_holds() -> None:
+    table = Table([text_column("class"), count_column("pictures")], [["cat\nerror: no dog\x1b[2J", 3]])
+    assert table.text().splitlines()[2] == r"cat\nerror: no dog\x1b[2J         3"
+
+
 def test_text_is_aligned_and_marks_what_counts() -> None:
     assert TABLE.text().splitlines() == [
         "method                    mIoU  FB-IoU  episodes",

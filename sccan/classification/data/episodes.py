@@ -26,6 +26,7 @@ from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.plan import EpisodePlan, numpy_generator
 from sccan.episodes.stacking import stack_features, stack_images
 from sccan.errors import InputError
+from sccan.files.plain import plain
 
 Key = tuple[int, int]
 """Epoch, and number within the epoch."""
@@ -250,7 +251,7 @@ def resident_pixels(
         raise _sizes_differ(pictures)
     pixels = torch.empty(len(pictures), 3, *size, dtype=torch.uint8, device=device)
     step = 1024
-    for first in tqdm(range(0, len(pictures), step), desc=f"loading {pictures.title}", disable=None):
+    for first in tqdm(range(0, len(pictures), step), desc=f"loading {plain(pictures.title)}", disable=None):
         chunk = range(first, min(first + step, len(pictures)))
         stored = planes([augmentation.stored(pictures.read(number), transform) for number in chunk])
         pixels[chunk.start : chunk.stop] = stored.to(device)

@@ -24,6 +24,7 @@ from sccan.files.arrays import array_written, read_array
 from sccan.files.formats import WordsIndex
 from sccan.files.limits import check_size
 from sccan.files.made import says
+from sccan.files.plain import plain
 from sccan.files.reading import bounded_lines, read_lines
 from sccan.files.structured import as_kind, read_json, shown
 from sccan.files.writing import write_json, written_beside
@@ -198,7 +199,7 @@ class _TextFile:
         total, number = self.path.stat().st_size, 1
         with (
             self.path.open("rb") as file,
-            tqdm(total=total, desc=f"reading {self.path.name}", unit="B", unit_scale=True, disable=None) as bar,
+            tqdm(total=total, desc=f"reading {plain(self.path.name)}", unit="B", unit_scale=True, disable=None) as bar,
         ):
             rest = bounded_lines(file, f"word vectors {self.path}")
             if self._heading:

@@ -346,4 +346,6 @@ def _sorted(
 
 def _bar(path: Path) -> tqdm[NoReturn]:
     size = path.stat().st_size
-    return tqdm(total=size, desc=f"reading {path.name}", unit="B", unit_scale=True, unit_divisor=1000, disable=None)
+    return tqdm(
+        total=size, desc=f"reading {plain(path.name)}", unit="B", unit_scale=True, unit_divisor=1000, disable=None
+    )

@@ -25,6 +25,7 @@ from sccan.files.cache import cache_folder
 from sccan.files.decoding import check_complete, image_size, read_label, read_whole
 from sccan.files.inside import real
 from sccan.files.parallel import end_with_parent
+from sccan.files.plain import plain
 from sccan.files.writing import written_beside
 from sccan.segmentation.data.sets.lists import Pairs
 
@@ -83,7 +84,9 @@ Tables = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _scan(root: Path, pairs: Pairs, n_classes: int, workers: int | None, progress: bool, strict: bool) -> Tables:
     wanted = min(os.cpu_count() or 1, 16) if workers is None else workers
     rows: list[np.ndarray] = []
-    bar = tqdm(total=len(pairs), desc=f"indexing {root.name}", unit="pictures", disable=None if progress else True)
+    bar = tqdm(
+        total=len(pairs), desc=f"indexing {plain(root.name)}", unit="pictures", disable=None if progress else True
+    )
     with bar:
         for row in _rows(root, pairs, n_classes, wanted if len(pairs) >= MANY else 1, strict):
             rows.append(row)
