@@ -21,6 +21,8 @@ from sccan.engine.distributed import Runtime
 from sccan.engine.environment import describe_environment
 from sccan.errors import InputError
 from sccan.files.alone import FolderLock
+from sccan.files.made import require_no_link
+from sccan.files.reading import is_there
 from sccan.files.structured import read_json, shown
 from sccan.files.writing import PARTIAL, remove_partial, told, write_json, write_text_atomically
 
@@ -244,6 +246,8 @@ def _check_content(folder: Path, wanted: _Wanted, resume: bool, overwrite: bool)
     if resume:
         if not holds_run:
             raise InputError(f"{folder} holds no run to resume; check the name, or start without --resume")
+        require_no_link(folder / LOG)
+        is_there(folder / LOG, "log of the run")
         _check_settings(folder, wanted)
     elif holds_run and not overwrite:
         raise InputError(

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from sccan.errors import InputError
 from sccan.files.plain import plain
+from sccan.files.reading import is_there
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0
@@ -146,7 +147,7 @@ def _from(url: str, token: str, part: Path, pause: float, timeout: float) -> Non
     """
     idle = 0
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = part.stat().st_size if is_there(part, "unfinished download") else 0
         try:
             _continue(url, token, part, before, timeout)
             return

@@ -47,7 +47,7 @@ class Made:
         """
         self.folder, self.overwrite, self.advice = folder, overwrite, advice
         self._record = folder / RECORD
-        _require_no_link(self._record)
+        require_no_link(self._record)
         self.names = set(_read(self._record)) if self._record.exists() else set()
         self._unrecorded = set(known) - self.names
         self.names |= self._unrecorded
@@ -63,7 +63,7 @@ class Made:
     def require_folder(self, name: str) -> None:
         """Raises InputError: what is to be a sub-folder of ours is a link or a file."""
         path = self.folder / name
-        _require_no_link(path)
+        require_no_link(path)
         if path.exists() and not path.is_dir():
             raise InputError(f"{path} is a file where a folder is to be; choose another --out")
 
@@ -124,7 +124,7 @@ class Made:
             )
         path = self.folder.joinpath(*parts)
         for place in [*reversed(path.parents[: len(parts) - 1]), path]:
-            _require_no_link(place)
+            require_no_link(place)
         if path.is_dir():
             raise InputError(f"{path} is a folder where a result is to be written; choose another --out")
         if path.exists() and name not in self.names and not self.overwrite:
@@ -182,7 +182,8 @@ def says(path: Path, test: Callable[[dict[str, Any]], bool]) -> bool:
         return False
 
 
-def _require_no_link(path: Path) -> None:
+def require_no_link(path: Path) -> None:
+    """Raises InputError: it is a link."""
     if path.is_symlink():
         raise InputError(
             f"{path} is a link, and results are not written through links; remove it, or choose another --out"

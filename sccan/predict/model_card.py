@@ -10,7 +10,7 @@ import yaml
 from sccan.builders.released.systems import TITLES
 from sccan.builders.released.trained import Trained
 from sccan.errors import InputError
-from sccan.files.structured import parse_json
+from sccan.files.structured import read_json
 from sccan.report.tables import Table, count_column, interval_column, text_column
 
 TASKS = {False: "image-segmentation", True: "image-classification"}
@@ -54,7 +54,7 @@ def results_of(trained: Trained) -> list[dict[str, Any]]:
     """
     found = []
     for path in sorted(trained.path.parent.glob("results/*/results.json")):
-        record: dict[str, Any] = parse_json(path.read_bytes(), dict[str, Any], str(path))
+        record: dict[str, Any] = read_json(path, dict[str, Any], "results")
         if record.get("checkpoint_digest") == trained.digest:
             found.append(record)
     return found

@@ -234,6 +234,8 @@ def flattened(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]
 def is_page(path: Path) -> bool:
     """Whether a file is a page of ours, of this version or an earlier one."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return MARK in file.read(2048)
     except OSError:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sccan.engine.environment import describe_environment, source_revision
-from sccan.engine.run import Run, open_run
+from sccan.engine.run import LOG, Run, open_run
 from sccan.errors import InputError
 from tests.engine.toy import cpu
 
@@ -87,6 +87,27 @@ def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no run to resume"):
         opened(tmp_path / "new", resume=True)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "link", "link that leads nowhere"])
+def test_a_log_that_is_no_file_of_the_run_is_refused(tmp_path: Path, kind: str) -> None:
+    folder, other = tmp_path / "run", tmp_path / "notes.txt"
+    opened(folder).close()
+    other.write_text("somebody's\n")
+    log = folder / LOG
+    log.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(log)
+    elif kind == "folder":
+        log.mkdir()
+    else:
+        targets = {"device": "/dev/zero", "link": other, "link that leads nowhere": tmp_path / "nothing"}
+        log.symlink_to(targets[kind])
+    said = f"a {kind}; expected a file" if kind in ("pipe", "folder") else "a link, and results are not written through"
+    with pytest.raises(InputError, match=rf"log\.jsonl is {said}"):
+        opened(folder, resume=True)
+    assert other.read_text() == "somebody's\n"
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_resuming_under_other_settings_names_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -45,6 +46,12 @@ def test_one_that_was_killed_after_the_last_byte_too(tmp_path: Path, server: tup
     (tmp_path / "x.zip.part").write_bytes(CONTENT)
     assert fetch(archive(address), tmp_path).read_bytes() == CONTENT
     assert state.asked == ["bytes=300000-"]
+
+
+def test_a_pipe_where_the_unfinished_file_would_be_is_refused(tmp_path: Path, server: tuple[Server, str]) -> None:
+    os.mkfifo(tmp_path / "x.zip.part")
+    with pytest.raises(InputError, match=r"x\.zip\.part is a pipe; expected a file"):
+        fetch(archive(server[1]), tmp_path)
 
 
 def test_a_server_that_cannot_continue_sends_everything_again(tmp_path: Path, server: tuple[Server, str]) -> None:

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -21,6 +23,7 @@ from sccan.report.page import (
     Strip,
     TableBlock,
     flattened,
+    is_page,
 )
 from sccan.report.sheets import LegendEntry
 from sccan.report.tables import Table, percent_column, text_column
@@ -136,3 +139,8 @@ def test_nested_settings_become_dotted_names() -> None:
 
 def test_a_short_page_has_no_list_of_sections() -> None:
     assert "<nav>" not in Page("x", [Section("a"), Section("b")]).render()
+
+
+def test_a_pipe_that_is_called_like_a_page_is_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "report.html")
+    assert not is_page(tmp_path / "report.html")

@@ -17,7 +17,7 @@ from sccan.classification.data.splits.class_lists import cifar100_names, class_l
 from sccan.classification.data.splits.pictures import SPLITS, ArrayPictures, EncodedPictures, Pictures, decode_picture
 from sccan.errors import InputError
 from sccan.files.arrays import read_arrays
-from sccan.files.reading import is_there
+from sccan.files.reading import is_there, read_bytes
 
 Splits = dict[str, Pictures]
 
@@ -143,7 +143,7 @@ def read_grids(root: Path) -> Splits:
 
 def _cut_grid(path: Path) -> np.ndarray:
     """The pictures of a grid, uint8 [n, 32, 32, 3]."""
-    grid = decode_picture(path.read_bytes(), str(path))
+    grid = decode_picture(read_bytes(path, "grid"), str(path))
     height, width, _ = grid.shape
     if width != GRID_COLUMNS * GRID_SIDE or height % GRID_SIDE:
         raise InputError(

@@ -39,6 +39,8 @@ def is_finished(path: Path) -> bool:
     The check of the end matters after a power cut, which may leave empty or shortened files under final names.
     """
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             head = stream.read(26)
             stream.seek(-len(PNG_TAIL), os.SEEK_END)

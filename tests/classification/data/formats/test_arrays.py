@@ -1,6 +1,7 @@
 """Pickles, npz files, archives and grids of the releases in use, made up in a temporary folder."""
 
 import io
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,10 @@ def test_grids_are_cut_row_by_row(tmp_path: Path) -> None:
     assert all(np.array_equal(pictures.read(number), cells[number]) for number in range(40))
     Image.fromarray(grid[:, :600]).save(tmp_path / "val" / "cow.webp", lossless=True)
     with pytest.raises(InputError, match=r"cow\.webp is 64x600; expected 20 columns"):
+        read_grids(tmp_path)
+    (tmp_path / "val" / "cow.webp").unlink()
+    os.mkfifo(tmp_path / "val" / "cow.webp")
+    with pytest.raises(InputError, match=r"grid .*cow\.webp is a pipe; expected a file"):
         read_grids(tmp_path)
 
 

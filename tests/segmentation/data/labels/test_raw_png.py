@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,8 @@ def test_only_complete_raw_index_pngs_count_as_finished(tmp_path: Path) -> None:
     assert is_finished(path)
     np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), label)
     whole = path.read_bytes()
+    os.mkfifo(tmp_path / "pipe.png")
+    assert not is_finished(tmp_path / "pipe.png")
     for cut in (0, 5, 20, 40, len(whole) - 1):
         path.write_bytes(whole[:cut])
         assert not is_finished(path)
