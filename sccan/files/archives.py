@@ -45,6 +45,10 @@ DAMAGED = (
 )
 """What the standard library raises for archives that are cut off, altered, encrypted or of an unknown kind."""
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+MOST_BEHIND = 1 << 24
+"""Bytes behind the end of a tar, which is filled up to whole blocks."""
+MOST_ZEROS = 1 << 20
+"""Bytes of zero behind what is compressed with gzip; Python looks at them one by one."""
 LATEST = 1 << 32
 """Seconds since 1970 up to which an archive is believed what time a file is of."""
 SPARE = 64 << 20
@@ -103,8 +107,8 @@ class TarReader(Reader):
             )
         # To the end of what is compressed, where its checksum stands.
         stream = self.archive.fileobj
-        while stream is not None and stream.read(1 << 20):
-            pass
+        if stream is not None and len(stream.read(MOST_BEHIND + 1)) > MOST_BEHIND:
+            raise tarfile.ReadError(f"more than {MOST_BEHIND >> 20} MB stand behind its end")
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes], int]]:
         for info in self.archive:
@@ -206,10 +210,20 @@ def _open(archive: Path, mode: Literal["r", "r:"] = "r") -> Iterator[Reader]:
             with zipfile.ZipFile(archive) as opened:
                 yield ZipReader(opened)
         else:
+            _check_padding(archive)
             with tarfile.open(archive, mode, tarinfo=_Header) as opened_tar:
                 yield TarReader(opened_tar)
     except FileNotFoundError as error:
         raise InputError(f"archive {archive} does not exist; check its path") from error
+
+
+def _check_padding(archive: Path) -> None:
+    """Raises tarfile.ReadError: it is compressed with gzip, and filled up with more zeros than any device asks for."""
+    with archive.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b" and file.seek(0, os.SEEK_END) > MOST_ZEROS:
+            file.seek(-MOST_ZEROS, os.SEEK_END)
+            if not any(file.read(MOST_ZEROS)):
+                raise tarfile.ReadError("it ends with a megabyte of zeros, as a file does that did not come whole")
 
 
 def _choose(archive: Path, reader: Reader, place: Callable[[str], str | None]) -> dict[str, tuple[str, Member]]:

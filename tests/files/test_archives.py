@@ -1,6 +1,8 @@
 """Archives from outside: nothing leaves the folder, nothing half-written stays, a killed run continues."""
 
+import gzip
 import io
+import os
 import re
 import stat
 import tarfile
@@ -120,6 +122,27 @@ def test_a_zip_without_its_beginning_is_refused_in_one_line(tmp_path: Path, miss
     with pytest.raises(InputError, match=r"x\.zip cannot be unpacked: .* lies before the beginning of the file; it is"):
         unpack(archive, tmp_path / "out", keep)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [("tgz", "it ends with a megabyte of zeros, as a file does that"), ("tar", "more than 16 MB stand behind its end")],
+)
+def test_an_archive_that_is_filled_up_with_zeros_is_refused_at_once(tmp_path: Path, kind: str, line: str) -> None:
+    archive = written(kind, tmp_path, GOOD)
+    whole = archive.stat().st_size
+    os.truncate(archive, whole + 10_000)  # to a whole block of a tape
+    assert len(unpack(archive, tmp_path / "out", keep)) == 2
+    os.truncate(archive, 1 << 40)
+    with pytest.raises(InputError, match=rf"x\.{kind} cannot be unpacked: {line}"):
+        unpack(archive, tmp_path / "none", keep)
+
+
+def test_zeros_within_what_is_compressed_are_not_gone_through(tmp_path: Path) -> None:
+    tar = written("tar", tmp_path, GOOD).read_bytes()
+    (tmp_path / "x.tgz").write_bytes(gzip.compress(tar + bytes(20 << 20), 1))
+    with pytest.raises(InputError, match=r"more than 16 MB stand behind its end"):
+        unpack(tmp_path / "x.tgz", tmp_path / "out", keep)
 
 
 def test_altered_content_of_a_zip_leaves_no_file(tmp_path: Path) -> None:
