@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
@@ -18,10 +19,15 @@ AnyBackbone = TypeVar("AnyBackbone", bound=Backbone)
 
 
 def fold_frozen_norms(backbone: AnyBackbone) -> AnyBackbone:
-    """A copy for inference whose convolutions do what convolution and norm did; the original is untouched.
+    """A copy that is folded; the original is untouched. See `fold_in_place`."""
+    return fold_in_place(copy.deepcopy(backbone))
 
-    With scale s = w / sqrt(var + eps), weights become weights * s, and the bias b - mean * s. Names of the copy's
-    parameters differ, so it is built after loading and is not meant to be saved.
+
+def fold_in_place(backbone: AnyBackbone) -> AnyBackbone:
+    """The backbone itself, whose convolutions do from now on, for inference, what convolution and norm did.
+
+    With scale s = w / sqrt(var + eps), weights become weights * s, and the bias b - mean * s. Names of its parameters
+    differ then, so it is folded after loading and is not meant to be saved.
 
     Args:
         backbone: frozen; in every module of it, a norm that was registered right after a convolution of as many
@@ -31,15 +37,26 @@ def fold_frozen_norms(backbone: AnyBackbone) -> AnyBackbone:
     """
     if not backbone.frozen:
         raise ValueError("only a frozen backbone can be folded; call freeze() first")
-    folded = copy.deepcopy(backbone)
-    for module in list(folded.modules()):
-        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(list(module.named_children())):
+    for module, conv_name, norm_name in list(_foldable(backbone)):
+        conv, norm = getattr(module, conv_name), getattr(module, norm_name)
+        setattr(module, conv_name, _folded(conv, norm))
+        setattr(module, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norms may hold the activation
+    return backbone
+
+
+def is_folded(backbone: Backbone) -> bool:
+    """Whether it holds no norm any more that `fold_in_place` would fold."""
+    return next(_foldable(backbone), None) is None
+
+
+def _foldable(backbone: Backbone) -> Iterator[tuple[nn.Module, str, str]]:
+    """Every module that holds a convolution with its norm behind it, and their names there."""
+    for module in backbone.modules():
+        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(module.named_children()):
             if not (isinstance(conv, nn.Conv2d) and isinstance(norm, (nn.BatchNorm2d, FrozenBatchNorm2d))):
                 continue
             if isinstance(norm.running_mean, Tensor) and len(norm.running_mean) == conv.out_channels:
-                setattr(module, conv_name, _folded(conv, norm))
-                setattr(module, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norms may hold the activation
-    return folded
+                yield module, conv_name, norm_name
 
 
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> nn.Conv2d:

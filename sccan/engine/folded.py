@@ -9,7 +9,7 @@ from types import TracebackType
 import torch
 from torch import nn
 
-from sccan.backbones.folding import fold_frozen_norms
+from sccan.backbones.folding import fold_frozen_norms, fold_in_place
 from sccan.backbones.stage import Backbone
 
 
@@ -29,8 +29,9 @@ def folded_backbones(model: nn.Module, *, enabled: bool = True) -> Iterator[None
 
 
 def fold_backbones(model: nn.Module) -> None:
-    """The same for good, for a model that is never saved nor trained."""
-    FoldedBackbones(model).__enter__()
+    """The same for good, for a model that is never saved nor trained; nothing is copied."""
+    for backbone in {id(child): child for _, _, child in _frozen(model)}.values():
+        _channels_last(fold_in_place(backbone))
 
 
 class FoldedBackbones:
@@ -40,13 +41,8 @@ class FoldedBackbones:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        places = [
-            (parent, name, child)
-            for parent in model.modules()
-            for name, child in parent.named_children()
-            if isinstance(child, Backbone) and child.frozen
-        ]
-        copies = {id(child): _folded(child) for _, _, child in places}
+        places = list(_frozen(model))
+        copies = {id(child): _channels_last(fold_frozen_norms(child)) for _, _, child in places}
         self._places = [(parent, name, child, copies[id(child)]) for parent, name, child in places]
 
     def __enter__(self) -> None:
@@ -60,6 +56,14 @@ class FoldedBackbones:
             setattr(parent, name, own)
 
 
-def _folded(backbone: Backbone) -> Backbone:
+def _frozen(model: nn.Module) -> Iterator[tuple[nn.Module, str, Backbone]]:
+    """Where the frozen backbones of a model stand, and which they are."""
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, Backbone) and child.frozen:
+                yield parent, name, child
+
+
+def _channels_last(backbone: Backbone) -> Backbone:
     # Channels-last keeps a position's channels together, which priors and 1x1 convolutions read one after another.
-    return fold_frozen_norms(backbone).to(memory_format=torch.channels_last)
+    return backbone.to(memory_format=torch.channels_last)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from sccan.backbones.efficientnet_lite import EfficientNetLite, SameConv2d
-from sccan.backbones.folding import fold_frozen_norms
+from sccan.backbones.folding import fold_frozen_norms, is_folded
 from sccan.backbones.stage import Backbone
 from sccan.backbones.weights import weights_digest
 from sccan.engine.engines import choose_engine
@@ -49,7 +49,7 @@ class OnnxBackbone(Backbone):
         """
         super().__init__()
         self.frozen, self.stages, self.positions = True, backbone.stages, backbone.positions
-        self.own = fold_frozen_norms(backbone)
+        self.own = backbone if is_folded(backbone) else fold_frozen_norms(backbone)
         self._given = (backbone,)  # out of the sight of torch
         self._digest = weights_digest(backbone)
         self._is_same = any(isinstance(module, SameConv2d) for module in backbone.modules())

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from sccan.backbones.deep_stem import DeepStemResNet
+from sccan.backbones.folding import is_folded
 from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone
-from sccan.engine.folded import folded_backbones
+from sccan.engine.folded import fold_backbones, folded_backbones
 
 
 class Holder(nn.Module):
@@ -46,6 +47,22 @@ def test_maps_are_the_same_to_rounding_and_norms_are_gone(make: type[Backbone]) 
     for name, value in expected.items():
         assert found[name].is_contiguous(memory_format=torch.channels_last)
         torch.testing.assert_close(found[name], value, atol=2e-5 * float(value.abs().max()), rtol=0)
+
+
+def test_folding_for_good_changes_the_backbone_itself_once() -> None:
+    holder = Holder(with_statistics(SmallResNet(norm_layer=FrozenBatchNorm2d)).freeze())
+    own = holder.backbone
+    images = torch.randn(2, 3, 65, 49, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad(), folded_backbones(holder):
+        expected = holder.backbone(images)
+    assert not is_folded(own)
+    for _ in range(2):
+        fold_backbones(holder)
+        assert holder.backbone is holder.inner["backbone"] is own
+        assert is_folded(own)
+        with torch.no_grad():
+            for name, value in own(images).items():
+                assert torch.equal(value, expected[name])
 
 
 def test_what_learns_is_left_alone_and_an_error_restores_the_rest() -> None:

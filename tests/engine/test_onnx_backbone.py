@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sccan.backbones.deep_stem import DeepStemResNet
+from sccan.backbones.folding import fold_in_place
 from sccan.backbones.packaged import packaged_backbone
 from sccan.backbones.small import SmallResNet
 from sccan.backbones.stage import Backbone
@@ -61,6 +62,15 @@ def test_maps_are_those_of_torch_for_any_number_of_pictures(make: type[Backbone]
         again = graph.continued(deepest, expected[before])
     assert_same({deepest: again}, {deepest: expected[deepest]})
     assert len(graphs()) == 1
+
+
+def test_a_backbone_that_is_folded_for_good_is_not_copied() -> None:
+    own = packaged_backbone("lite1", stages=("blocks.2",))
+    assert OnnxBackbone(own).own is not own
+    assert OnnxBackbone(fold_in_place(own)).own is own
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert_same(OnnxBackbone(own)(images), own(images))
 
 
 def test_a_size_that_cannot_be_traced_is_computed_by_torch() -> None:
