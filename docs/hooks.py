@@ -17,7 +17,7 @@ PAGES = {
     "ARCHITECTURE.md": "docs/architecture.md",
     "CHANGELOG.md": "docs/changelog.md",
     "initmodel/README.md": "docs/checkpoints.md",
-    "sccan/settings.py": "docs/settings.md",
+    "sccan/settings/tree.py": "docs/settings.md",
 }
 """Files that are pages under another name."""
 

@@ -14,7 +14,7 @@ from sccan.builders.classification.data import build_classifier
 from sccan.builders.classification.models import METHODS
 from sccan.builders.released.checkpoint import TABLES
 from sccan.builders.segmentation.models import BASE_LEARNERS, build_base_learner, build_method
-from sccan.config import config_of
+from sccan.settings.loading import config_of
 
 SMALL = {"NAME": "small", "SMALL": {"STEM": (8, 8, 16), "WIDTHS": (16, 24, 32, 40), "BLOCKS": (1, 2, 1, 1)}}
 STRIDED = {"NAME": "resnet12", "RESNET12": {"STEM": 8, "WIDTHS": (8, 12, 16, 16), "STRIDES": (1, 2, 2, 2)}}

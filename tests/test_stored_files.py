@@ -13,8 +13,8 @@ import pytest
 
 import sccan
 from sccan.commands.main import main
-from sccan.config import flatten, load_config
-from sccan.settings import defaults
+from sccan.settings.loading import flatten, load_config
+from sccan.settings.tree import defaults
 
 STORED = Path(__file__).parent / "stored"
 SCCAN, CAN, TASNET = "runs/shapes_split0_sccan_pspnet", "runs/can_cpu_5w1s", "runs/tasnet_cpu_5w1s"

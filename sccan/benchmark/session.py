@@ -19,12 +19,12 @@ from sccan.benchmark import record
 from sccan.benchmark.synthetic import synthetic_settings
 from sccan.benchmark.timing import PartClock, count_operations, interleaved
 from sccan.benchmark.workloads import COMPILED, WORDS, Workload, attach, build
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import describe_environment
 from sccan.errors import InputError, nearest
 from sccan.files.made import made_beside
 from sccan.files.writing import written_beside
+from sccan.settings.loading import load_config
 
 PARTS = ("evaluation", "training", "loader")
 DEFAULT = "as configured"

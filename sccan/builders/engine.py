@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from sccan.builders.feature_files import feature_files, feature_store
-from sccan.config import dump, flatten
 from sccan.engine.batches import BatchTask
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import EpisodeSource, Score, evaluate
@@ -22,7 +21,8 @@ from sccan.engine.optimizers import Optimizers, OptimizerSettings
 from sccan.engine.run import Run, open_run
 from sccan.engine.train_settings import TrainSettings
 from sccan.method import Method
-from sccan.settings import defaults, optimiser_group
+from sccan.settings.loading import dump, flatten
+from sccan.settings.tree import defaults, optimiser_group
 
 MAY_DIFFER = (
     "DEVICE",

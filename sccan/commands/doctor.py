@@ -84,7 +84,7 @@ def check_config(path: Path, opts: list[str], question: Question) -> list[Findin
         check_versions,
         check_weights,
     )
-    from sccan.config import load_config
+    from sccan.settings.loading import load_config
 
     cfg = load_config(path, opts)
     findings = [Finding("ok", "config", f"{path} is sound: {cfg.METHOD.NAME} on {cfg.DATA.NAME}")]

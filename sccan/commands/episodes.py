@@ -10,7 +10,6 @@ from sccan.builders.classification.data import is_classification
 from sccan.builders.segmentation.data import open_data, protocol_of
 from sccan.builders.segmentation.testing import episode_plans
 from sccan.commands.entry import Kind, add_config_options, parser, run_kind, say
-from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.episodes.manifest import manifest_name, read_manifest, write_manifest
 from sccan.episodes.named_manifest import NamedEpisode, NamedManifest, compare_manifests, read_named
@@ -18,6 +17,7 @@ from sccan.errors import InputError
 from sccan.files.alone import alone_in
 from sccan.files.made import Made
 from sccan.report.tables import Table, count_column, text_column
+from sccan.settings.loading import load_config
 
 EXAMPLES = """\
   python tools/episodes.py write --out episodes --config config/shapes/shapes_split0.yaml

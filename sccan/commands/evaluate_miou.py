@@ -7,7 +7,6 @@ from yacs.config import CfgNode
 from sccan.builders.segmentation.data import logit_score, open_data, protocol_of
 from sccan.builders.segmentation.testing import scored_classes
 from sccan.commands.entry import add_config_options, parser
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.episodes.manifest import Manifest, read_manifest
 from sccan.errors import InputError
@@ -18,6 +17,7 @@ from sccan.report.tables import Table, count_column, percent, percent_column, te
 from sccan.segmentation.evaluation.iou import RATIOS
 from sccan.segmentation.evaluation.outcomes import seed_outcome
 from sccan.segmentation.evaluation.scoring import score_stored
+from sccan.settings.loading import load_config
 
 EXAMPLE = """  cd runs/shapes_split0/results/stratified_1shot
   python tools/evaluate_miou.py --manifest episodes_seed321.jsonl --predictions predictions/seed321"""

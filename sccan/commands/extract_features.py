@@ -15,11 +15,11 @@ from sccan.builders.classification.tasnet import begin_with_backbone
 from sccan.classification.data.datasets import open_splits
 from sccan.classification.data.stored_features import features_path, has_features, holds_features, index_path
 from sccan.commands.entry import add_config_options, parser, say
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.files.alone import alone_in
 from sccan.files.made import made_before
 from sccan.method import Method
+from sccan.settings.loading import load_config
 
 EXAMPLE = """  python tools/extract_features.py --config=config/cifar_fs/tasnet_resnet12_5w1s.yaml
   python tools/extract_features.py --config=config/cifar_fs/simpleshot_lite1_5w1s.yaml \\

@@ -18,7 +18,6 @@ from sccan.commands.classifier_test import run_classifier_test
 from sccan.commands.entry import parser, say
 from sccan.commands.extract_features import extract
 from sccan.commands.test import results_folder
-from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.run import LOG, SETTINGS
 from sccan.engine.together import alone_for_all
@@ -27,6 +26,7 @@ from sccan.files.made import RESULTS, made_before
 from sccan.files.structured import read_json
 from sccan.report.page import is_page
 from sccan.report.results import FILES, write_result
+from sccan.settings.loading import load_config
 
 REPORT = "report.html"
 SHOWN = 6

@@ -18,10 +18,10 @@ from sccan.classification.words.vectors import (
     write_words,
 )
 from sccan.commands.entry import parser, say
-from sccan.config import load_config
 from sccan.errors import InputError
 from sccan.files.alone import alone_in
 from sccan.files.made import made_before
+from sccan.settings.loading import load_config
 
 EXAMPLES = """\
   python tools/prepare_words.py glove.840B.300d.txt --to data/words

@@ -15,13 +15,13 @@ from sccan.builders.segmentation.testing import FoldTest, Tested, open_test, run
 from sccan.builders.segmentation.training import training_job
 from sccan.commands.classifier_test import run_classifier_test
 from sccan.commands.entry import add_config_options, parser, say
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.together import alone_for_all
 from sccan.episodes.manifest import manifest_name, write_manifest
 from sccan.report.results import FILES, Result, write_result
 from sccan.report.tables import percent
 from sccan.segmentation.evaluation.scoring import PredictionSink, prediction_path
+from sccan.settings.loading import load_config
 
 EXAMPLE = """  python test_sccan.py --config=config/shapes/shapes_split0.yaml
   python test_sccan.py --config=config/pascal/pascal_split0_resnet50.yaml --weights train_epoch_43_0.6753.pth

@@ -18,7 +18,6 @@ from sccan.builders.segmentation.checkpoint import load_checkpoint
 from sccan.builders.segmentation.data import SegmentationData, episode_source, logit_score, open_data, protocol_of
 from sccan.builders.segmentation.models import build_method
 from sccan.commands.entry import add_config_options, parser, say
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.environment import source_revision
 from sccan.engine.together import alone_for_all
@@ -38,6 +37,7 @@ from sccan.segmentation.evaluation.generalised import (
 from sccan.segmentation.evaluation.iou import Interval, confidence_interval
 from sccan.segmentation.methods.all_answers import AllAnswers
 from sccan.segmentation.methods.bam import BAM
+from sccan.settings.loading import load_config
 
 EXAMPLE = """  python tools/test_gfss.py --config=config/pascal/pascal_split0_bam_resnet50.yaml
   python tools/test_gfss.py --config=config/shapes/shapes_split0_bam.yaml --merge base --tau auto"""

@@ -10,11 +10,11 @@ from sccan.builders.released.checkpoint import model_settings
 from sccan.builders.segmentation import training as segmentation_training
 from sccan.builders.segmentation.models import BASE_LEARNERS
 from sccan.commands.entry import add_config_options, parser, say
-from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.train import train
 from sccan.errors import InputError
 from sccan.report.tables import percent
+from sccan.settings.loading import load_config
 
 EXAMPLE = """  python train_sccan.py --config=config/coco/coco_split0_resnet50_5s.yaml
   torchrun --nproc_per_node=4 train_sccan.py --config=config/coco/coco_split0_resnet50_5s.yaml

@@ -6,12 +6,12 @@ from sccan.builders.engine import run_folder
 from sccan.builders.segmentation.drawing import episode_groups
 from sccan.builders.segmentation.testing import open_test
 from sccan.commands.entry import add_config_options, parser, say
-from sccan.config import load_config
 from sccan.engine.distributed import start
 from sccan.engine.together import alone_for_all
 from sccan.errors import InputError
 from sccan.report.episodes import PAGE, episode_files, write_episodes
 from sccan.report.page import is_page
+from sccan.settings.loading import load_config
 
 EXAMPLE = """  python tools/visualize.py runs/shapes_split0
   python tools/visualize.py --config=config/shapes/shapes_split0.yaml --manifest episodes_seed321.jsonl --out sheets"""

@@ -12,9 +12,9 @@ from sccan.benchmark.session import Plan, run_plan, split_variant
 from sccan.benchmark.synthetic import synthetic_settings
 from sccan.benchmark.workloads import build
 from sccan.commands import benchmark
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 from tests.engine.toy import cpu
 
 SCCAN = "config/pascal/pascal_split0_resnet50.yaml"

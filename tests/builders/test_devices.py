@@ -21,7 +21,6 @@ from sccan.builders.segmentation.models import build_base_learner, build_method
 from sccan.classification.classifying import Classifying
 from sccan.classification.data.episodes import augmented
 from sccan.classification.methods.tasnet import TasNet
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.engine.evaluate import Score, evaluate
 from sccan.episodes.episode import Episode
@@ -32,6 +31,7 @@ from sccan.segmentation.finding.segmenting import Segmenting
 from sccan.segmentation.methods.all_answers import AllAnswers
 from sccan.segmentation.methods.bam import BAM
 from sccan.segmentation.parts.pixel_batch import PixelBatch
+from sccan.settings.loading import load_config
 from tests.engine.toy import cpu
 from tests.fake_device import DEVICE, bf16_autocast, devices, fake_tensors, on_device
 

@@ -13,9 +13,9 @@ from sccan.builders.feature_files import feature_files, feature_store
 from sccan.builders.segmentation.data import SegmentationData, episode_source, logit_score, novel_plan, open_data
 from sccan.builders.segmentation.features import encoded_once
 from sccan.builders.segmentation.models import build_method
-from sccan.config import load_config
 from sccan.errors import InputError
 from sccan.segmentation.data.sampling.pictures import SegmentationSource
+from sccan.settings.loading import load_config
 from tests.engine.toy import cpu
 
 CONFIG = "config/pascal/pascal_split0_resnet50.yaml"

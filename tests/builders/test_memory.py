@@ -8,8 +8,8 @@ import torch
 from sccan.builders import memory
 from sccan.builders.memory import require_memory
 from sccan.commands.train import require_fit
-from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 
 CPU = torch.device("cpu")
 SHAPES, LABELS = "config/shapes/shapes_split0", "config/cifar_fs/can_cpu_5w1s.yaml"

@@ -11,10 +11,10 @@ from sccan.builders.classification.data import build_classifier
 from sccan.builders.classification.family import TAKE_CROSS
 from sccan.builders.necks import CROSSES, NECKS, full_name
 from sccan.builders.pretrained import load_backbone
-from sccan.config import load_config
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.method import Method
+from sccan.settings.loading import load_config
 from tests.classification.made_up import made_up_episode
 
 SMALL = """BACKBONE.RESNET12.STEM 4 BACKBONE.RESNET12.WIDTHS (4,4,6,8) BACKBONE.RESNET12_POOLED.WIDTHS (4,4,6,8)

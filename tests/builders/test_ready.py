@@ -10,8 +10,8 @@ from sccan.backbones.packaged import package_of
 from sccan.backbones.timm_backbone import patch_side
 from sccan.builders.backbones import backbone_name, require_sides
 from sccan.builders.ready import DEFAULT, HUB, METHODS, PACKAGED, READY, Eyes, ready_model
-from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 
 
 @pytest.mark.parametrize("eyes", HUB, ids=lambda eyes: eyes.title)

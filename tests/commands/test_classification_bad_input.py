@@ -18,7 +18,7 @@ from sccan.commands import prepare_classification
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
 from sccan.commands.entry import Main
-from sccan.config import load_config
+from sccan.settings.loading import load_config
 from tests.classification.data.formats.test_trees import put
 from tests.classification.made_up import noise_picture
 from tests.classification.noise_run import noise_options, write_noise

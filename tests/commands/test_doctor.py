@@ -14,8 +14,8 @@ import torch
 from sccan.builders.segmentation.models import build_backbone
 from sccan.commands import doctor_machine
 from sccan.commands.doctor import data_set_in, main
-from sccan.config import load_config
 from sccan.reference import tiny_dataset
+from sccan.settings.loading import load_config
 from tests.segmentation.data.test_folder import with_coco, with_labelme
 
 Refusal = Callable[[Callable[[list[str] | None], int], list[str]], str]

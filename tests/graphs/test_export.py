@@ -14,7 +14,6 @@ import torch
 from sccan.builders.released.trained import load_trained
 from sccan.builders.segmentation.models import build_method
 from sccan.commands.main import main
-from sccan.config import config_of
 from sccan.engine.onnx_graph import session_of
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
@@ -24,6 +23,7 @@ from sccan.graphs.verbs import QUERY, Verbs
 from sccan.method import Method
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
+from sccan.settings.loading import config_of
 from tests.predict.made_up import SCCAN, disc, save, segmenter_file, white_on_black
 from tests.segmentation.methods.test_bam import _model as bam
 

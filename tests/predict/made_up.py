@@ -12,8 +12,8 @@ from torch import nn
 from sccan.builders.classification.data import build_classifier
 from sccan.builders.released.checkpoint import model_settings
 from sccan.builders.segmentation.models import build_method
-from sccan.config import config_of
 from sccan.engine.checkpoint import write_weights
+from sccan.settings.loading import config_of
 
 SMALL = {"STEM": [4, 4, 8], "WIDTHS": [8, 8, 16, 16], "BLOCKS": [1, 1, 1, 1]}
 SCCAN = {

@@ -15,11 +15,11 @@ import sccan
 from sccan.builders.released.checkpoint import model_settings
 from sccan.builders.released.trained import load_trained
 from sccan.builders.segmentation.models import build_base_learner
-from sccan.config import config_of, dump
 from sccan.engine.checkpoint import write_weights
 from sccan.errors import InputError
 from sccan.predict import Classifier, Segmenter
 from sccan.segmentation.methods.sccan import PUBLISHED_NAMES
+from sccan.settings.loading import config_of, dump
 from tests.predict.made_up import SCCAN, disc
 
 

@@ -26,11 +26,11 @@ from sccan.builders.segmentation.base_learner import LAST_BIAS
 from sccan.builders.segmentation.models import BASE_LEARNERS, NAME_TABLES, build_base_learner, build_method
 from sccan.builders.segmentation.models import METHODS as SEGMENTATION_METHODS
 from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS
-from sccan.config import config_of, flatten, load_config
 from sccan.engine.checkpoint import read_header
 from sccan.errors import InputError
 from sccan.segmentation.data.sets.datasets import DATASETS
-from sccan.settings import defaults
+from sccan.settings.loading import config_of, flatten, load_config
+from sccan.settings.tree import defaults
 
 TABLES = {**NAME_TABLES, **CLASSIFICATION_TABLES}
 """METHOD.NAME -> published parameter names."""

@@ -16,10 +16,10 @@ from sccan.builders.classification.frozen import TRAINING_FREE as CLASSIFYING
 from sccan.builders.ready import DEFAULT, READY
 from sccan.builders.segmentation.models import TRAINING_FREE as SEGMENTING
 from sccan.builders.segmentation.models import build_method
-from sccan.config import config_of
 from sccan.engine.folded import fold_backbones
 from sccan.errors import InputError
 from sccan.method import Method
+from sccan.settings.loading import config_of
 
 CLASSIFY: tuple[str, ...] = (
     *("METHOD.NAME", "simpleshot", "METHOD.FROZEN.CENTRE", "none"),

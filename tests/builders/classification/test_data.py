@@ -15,9 +15,9 @@ from sccan.classification.data.splits.pictures import SPLITS
 from sccan.classification.methods.can import PUBLISHED_NAMES
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 from tests.classification.made_up import noise_picture
 from tests.classification.noise_run import noise_options
 

@@ -11,9 +11,9 @@ from sccan.builders.classification.testing import load_classifier
 from sccan.classification.methods.dmf import PUBLISHED_NAMES
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 from tests.classification.noise_run import noise_options
 
 CONFIG = "config/cifar_fs/dmf_cpu_5w1s.yaml"

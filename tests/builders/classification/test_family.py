@@ -12,8 +12,8 @@ from sccan.builders.classification.testing import load_classifier
 from sccan.classification.parts.base_tasks import LEARNED_WEIGHTS
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
-from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 from tests.classification.noise_run import noise_options
 
 METHODS = ("amtnet", "cecnet", "spatialformer", "tsf")

@@ -10,8 +10,8 @@ from sccan.builders.classification.frozen import TRAINING_FREE
 from sccan.commands import extract_features
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
-from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 from tests.classification.noise_run import noise_options
 
 CONFIG = "config/cifar_fs/simpleshot_lite1_5w1s.yaml"

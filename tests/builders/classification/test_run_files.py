@@ -8,8 +8,8 @@ import torch
 
 from sccan.builders.classification.data import augmentation, build_classifier, fixed_transform, is_classification
 from sccan.builders.engine import optimizer_settings
-from sccan.config import load_config
 from sccan.engine.optimizers import rate
+from sccan.settings.loading import load_config
 
 DATA = ("cifar_fs", "cub", "fc100", "miniimagenet", "tieredimagenet")
 METHODS = ("amtnet", "can", "cecnet", "dmf", "spatialformer", "tsf")

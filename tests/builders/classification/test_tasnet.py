@@ -17,10 +17,10 @@ from sccan.classification.methods.tasnet import TasNet
 from sccan.commands import classify as classify_command
 from sccan.commands import test as test_command
 from sccan.commands import train as train_command
-from sccan.config import load_config
 from sccan.engine.distributed import Runtime
 from sccan.engine.optimizers import rate
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 from tests.classification.made_up import made_up_pictures
 from tests.classification.noise_run import as_words, noise_options
 

@@ -18,10 +18,10 @@ from sccan.builders.released.checkpoint import KNOWN, facts_of_name, model_setti
 from sccan.builders.released.systems import SIGNATURES, TITLES
 from sccan.builders.segmentation.models import NAME_TABLES, build_backbone, build_method
 from sccan.builders.segmentation.models import TRAINING_FREE as SEGMENTING
-from sccan.config import config_of, flatten, load_config
 from sccan.engine.checkpoint import write_weights
 from sccan.errors import InputError
-from sccan.settings import defaults
+from sccan.settings.loading import config_of, flatten, load_config
+from sccan.settings.tree import defaults
 from tests.published_files import SYSTEMS, published_state, save_published, small_model
 
 

@@ -11,8 +11,8 @@ from sccan.backbones.frozen_norm import FrozenBatchNorm2d
 from sccan.builders.backbones import TIMM
 from sccan.builders.pretrained import load_backbone
 from sccan.builders.segmentation.models import BACKBONES, build_backbone, build_method
-from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 
 CONFIG = Path(__file__).parents[3] / "config"
 

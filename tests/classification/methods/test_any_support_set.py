@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from sccan.builders.classification.data import build_classifier
-from sccan.config import load_config
 from sccan.episodes.episode import Features
 from sccan.method import Method
+from sccan.settings.loading import load_config
 
 FINE_TUNED = {"cecnet": ("METHOD.CECNET.FINE_TUNING", "True"), "spatialformer": ()}
 BARE = {"amtnet": (), "cecnet": (), "patchproto": (), "tsf": (), "can": (), "dmf": ("METHOD.DMF.GROUPS", "4")}

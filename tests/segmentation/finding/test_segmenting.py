@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from sccan.backbones.small import SmallResNet
 from sccan.builders.segmentation.models import build_method
-from sccan.config import config_of
 from sccan.episodes.episode import Episode, Features
 from sccan.errors import InputError
 from sccan.method import Method
 from sccan.segmentation.data.transforms.published import KeepAspect, SquareResize
 from sccan.segmentation.finding.segmenting import Segmenting, Shot, expected_iou, label_map, region_scores
 from sccan.segmentation.methods.bam import BAM
+from sccan.settings.loading import config_of
 from tests.predict.made_up import SCCAN, disc
 from tests.segmentation.methods.test_bam import _model as small_bam
 

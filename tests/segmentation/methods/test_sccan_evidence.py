@@ -5,7 +5,6 @@ import torch
 
 from sccan.backbones.small import SmallResNet
 from sccan.builders.segmentation.models import build_method
-from sccan.config import load_config
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.method import Method
@@ -14,6 +13,7 @@ from sccan.segmentation.methods.guided_density import GuidedDensity
 from sccan.segmentation.methods.insid3 import INSID3
 from sccan.segmentation.methods.sccan import SCCAN
 from sccan.segmentation.methods.training_free import TrainingFreeMethod
+from sccan.settings.loading import load_config
 from tests.segmentation.methods.scenes import scenes
 
 STAGES = ("layer3", "layer4")

@@ -8,10 +8,10 @@ from sccan.attention.element_connection import CLUSTERS, ElementFilter
 from sccan.attention.semantic_filter import SemanticFilter
 from sccan.backbones.small import SmallResNet
 from sccan.builders.segmentation.models import build_base_learner, build_method
-from sccan.config import load_config
 from sccan.episodes.episode import Episode
 from sccan.errors import InputError
 from sccan.segmentation.methods.sccan import SCCAN
+from sccan.settings.loading import load_config
 
 NECKS = {
     "tsf": lambda: SemanticFilter(12, n_tokens=3, heads=2),

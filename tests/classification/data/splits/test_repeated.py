@@ -15,8 +15,8 @@ from sccan.classification.data.datasets import Source, open_splits
 from sccan.classification.data.prepare import prepare
 from sccan.classification.data.splits.repeated import WHAT, repeated_files, repeated_pictures
 from sccan.commands.doctor import _examine_classification
-from sccan.config import load_config
 from sccan.errors import InputError
+from sccan.settings.loading import load_config
 
 RANDOM = np.random.default_rng(0)
 PICTURES = RANDOM.integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)

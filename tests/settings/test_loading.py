@@ -7,13 +7,13 @@ import yaml
 
 from sccan.builders.classification import frozen as classification
 from sccan.builders.segmentation import models as segmentation
-from sccan.config import dump, find_config, flatten, load_config
 from sccan.errors import InputError
-from sccan.settings import defaults
+from sccan.settings.loading import dump, find_config, flatten, load_config
+from sccan.settings.tree import defaults
 
 UNTRAINED = {*segmentation.TRAINING_FREE, *classification.TRAINING_FREE}
 """Methods without a training of their own."""
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 
 PUBLISHED = """
 DATA:

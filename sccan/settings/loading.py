@@ -1,7 +1,7 @@
-"""Settings of a run: files, their bases and overrides merged into the tree that `sccan.settings` declares.
+"""Settings of a run: files, their bases and overrides merged into the tree that `sccan.settings.tree` declares.
 
 A run file states only what differs from the defaults and names the file it builds on as ``_BASE_`` (relative to
-itself). Published SCCAN and BAM files are read through `sccan.published_config`. The merged tree is frozen;
+itself). Published SCCAN and BAM files are read through `sccan.settings.published`. The merged tree is frozen;
 only `sccan.builders` and the commands read it.
 """
 
@@ -20,9 +20,9 @@ from sccan.errors import InputError, nearest
 from sccan.files.inside import real
 from sccan.files.plain_yaml import Forbidden, parse_yaml, read_yaml
 from sccan.files.structured import shown
-from sccan.published_config import is_published, translate
-from sccan.ranges import Node
-from sccan.settings import defaults, optimiser_group
+from sccan.settings.published import is_published, translate
+from sccan.settings.ranges import Node
+from sccan.settings.tree import defaults, optimiser_group
 
 BASE_KEY = "_BASE_"
 LONGEST_KEY = 80
@@ -104,7 +104,7 @@ def find_config(path: str | Path) -> Path:
     if file.is_file():
         return file
     inside = Path(*file.parts[file.parts.index("config") + 1 :]) if "config" in file.parts else file
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for shipped in (package / "presets", package.parent / "config"):  # installed; a checkout
         if not file.is_absolute() and (shipped / inside).is_file():
             return shipped / inside

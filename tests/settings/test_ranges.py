@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sccan.config import as_dict, config_of, flatten, load_config
 from sccan.errors import InputError
-from sccan.ranges import Node, Ranged
-from sccan.settings import defaults, optimiser_group
+from sccan.settings.loading import as_dict, config_of, flatten, load_config
+from sccan.settings.ranges import Node, Ranged
+from sccan.settings.tree import defaults, optimiser_group
 
 
 def ranges(node: Node, prefix: str = "") -> dict[str, Ranged]:

@@ -1,10 +1,10 @@
-"""Settings of the classification methods under METHOD: default, type and meaning; see `sccan.settings`."""
+"""Settings of the classification methods under METHOD: default, type and meaning; see `sccan.settings.tree`."""
 
 from __future__ import annotations
 
 from yacs.config import CfgNode
 
-from sccan.ranges import Node, number, numbers, share, whole
+from sccan.settings.ranges import Node, number, numbers, share, whole
 
 
 def classification_methods() -> CfgNode:
