@@ -20,7 +20,7 @@ from sccan.errors import InputError
 from sccan.files.depth import eight_bits, opacity_of
 from sccan.files.heads import BROKEN, Head, check_bytes, head_of, opened, reason, require_file
 from sccan.files.orientation import PNG_SIGNATURE, upright
-from sccan.files.png_chunks import only_pixels
+from sccan.files.png_chunks import check_rows, only_pixels
 from sccan.files.quiet import silence_decoders
 from sccan.files.reading import unreadable
 
@@ -90,9 +90,9 @@ def decode(data: bytes, title: str, *, whole: bool = False, background: Literal[
         pixels, note = _deep(data, picture, head, title, background)
         return Decoded(pixels, notes + [note] * bool(note))
     if background == "white" and head.is_clear:
-        return Decoded(upright_of(on_white(_load(picture, title)), head), notes)
+        return Decoded(upright_of(on_white(_loaded(picture, data, title)), head), notes)
     found = _jpeg(data, head) if head.form in JPEG else None
-    stored = np.array(_load(picture, title).convert("RGB")) if found is None else found
+    stored = np.array(_loaded(picture, data, title).convert("RGB")) if found is None else found
     return Decoded(upright_of(stored, head), notes)
 
 
@@ -121,7 +121,7 @@ def open_label(path: Path, kind: str) -> tuple[Image.Image, Head, int]:
     data, title = _read_bytes(path, kind), f"{kind} {path}"
     picture, head = opened(io.BytesIO(data), title, verb="decoded")
     check_bytes(len(data), head, title)
-    return _load(picture, title), head, _grey_step(data)
+    return _loaded(picture, data, title), head, _grey_step(data)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -239,6 +239,19 @@ def _read_bytes(path: Path, kind: str) -> bytes:
 def _is_complete(data: bytes) -> bool:
     """Whether the file visibly ends as its format demands; if not, a strict decoder has to judge."""
     return data.endswith(b"\xff\xd9") or data[-8:-4] == b"IEND"
+
+
+def _loaded(picture: Image.Image, data: bytes, title: str) -> Image.Image:
+    """As `_load`; where the last row of a PNG is black its pixels are counted, for so are those that are missing.
+
+    Raises InputError: see `_load`, or there are fewer pixels than the head says.
+    """
+    _load(picture, title)
+    if data.startswith(PNG_SIGNATURE):
+        width, height = picture.size
+        if not np.asarray(picture.crop((0, height - 1, width, height))).any():
+            check_rows(data, title)
+    return picture
 
 
 def _load(picture: Image.Image, title: str) -> Image.Image:
