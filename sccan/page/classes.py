@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from sccan.episodes.index import IGNORE
@@ -26,8 +27,8 @@ class ClassEntry:
         removed: taken away; its pixels stay in the masks and count as background, so that it can come back.
     """
 
-    number: int
-    name: str
+    number: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_CLASS)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
     removed: bool = False
 
     @property

@@ -10,25 +10,31 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
 import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from sccan.errors import InputError
 from sccan.files.decoding import BROKEN
+from sccan.files.structured import Count, Finite, parse_json
 from sccan.files.writing import written_beside
 from sccan.report.pictures import resize_mask
+from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS
 from sccan.segmentation.finding.segmenting import Segmenting, label_map
 
 STEPS, MIDDLE = 16, 128
 TEXT = "sccan"
 LARGEST = 512
 """Longer side of the margins that are kept."""
+
+
+ClassNumber = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_CLASS)]
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,11 @@ class Facts:
         stamp: of the picture's file.
     """
 
-    round: int
-    classes: tuple[int, ...]
-    confidence: float
-    absent: tuple[int, ...]
-    shares: tuple[float, ...]
+    round: Count
+    classes: tuple[ClassNumber, ...]
+    confidence: Finite
+    absent: tuple[ClassNumber, ...]
+    shares: tuple[Finite, ...]
     stamp: tuple[int, ...]
 
     @property
@@ -115,8 +121,8 @@ def read_facts(path: Path) -> Facts | None:
     """The facts of what was found; None: nothing, or nothing that can be read."""
     try:
         with Image.open(path) as picture:
-            return _facts(json.loads(str(picture.info[TEXT])))
-    except (*BROKEN, KeyError, TypeError):
+            return _facts(picture, path)
+    except (*BROKEN, InputError):
         return None
 
 
@@ -124,9 +130,9 @@ def read_kept(path: Path) -> Kept | None:
     """What was found; None: nothing, or nothing that can be read. It can be computed again."""
     try:
         with Image.open(path) as picture:
-            facts = _facts(json.loads(str(picture.info[TEXT])))
+            facts = _facts(picture, path)
             stacked = np.array(picture)
-    except (*BROKEN, KeyError, TypeError):
+    except (*BROKEN, InputError):
         return None
     count = len(facts.classes)
     if stacked.ndim != 2 or stacked.dtype != np.uint8 or not count or len(stacked) % count:
@@ -134,15 +140,6 @@ def read_kept(path: Path) -> Kept | None:
     return Kept(facts, stacked.reshape(count, -1, stacked.shape[1]))
 
 
-def _facts(plain: dict[str, Any]) -> Facts:
-    def numbers(name: str) -> Sequence[Any]:
-        return tuple(plain[name])
-
-    return Facts(
-        int(plain["round"]),
-        tuple(int(value) for value in numbers("classes")),
-        float(plain["confidence"]),
-        tuple(int(value) for value in numbers("absent")),
-        tuple(float(value) for value in numbers("shares")),
-        tuple(int(value) for value in numbers("stamp")),
-    )
+def _facts(picture: Image.Image, path: Path) -> Facts:
+    """Raises InputError, or what Pillow raises: the picture holds none."""
+    return parse_json(str(picture.info[TEXT]), Facts, str(path))

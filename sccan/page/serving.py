@@ -10,10 +10,14 @@ import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated
+
+import msgspec
 
 from sccan.errors import InputError
 from sccan.files.inside import real
+from sccan.files.reading import is_there
+from sccan.files.structured import parse_json
 from sccan.page.places import OURS
 
 ADDRESS = "127.0.0.1"
@@ -21,6 +25,8 @@ LOCK = "server.json"
 """Holds port and token; locked while a server runs. Readable by its owner alone."""
 FIRST_PORT = 8731
 TRIED = 20
+LONGEST = 4096
+"""Characters of that file that are looked at."""
 
 
 @contextlib.contextmanager
@@ -36,6 +42,7 @@ def claimed(folder: Path) -> Iterator[Claim]:
         raise InputError(f"{place} is no folder, and masks are kept in a folder of that name; remove or rename it")
     try:
         place.mkdir(exist_ok=True)
+        is_there(place / LOCK, "claim")
         handle = os.fdopen(os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8")
     except OSError as error:
         raise InputError(
@@ -63,8 +70,8 @@ class Claim:
     def __init__(self, handle: IO[str]) -> None:
         self._handle = handle
         known = _read(handle)
-        self.port = int(known.get("port", 0))
-        self.token = str(known.get("token", "")) or secrets.token_urlsafe(24)
+        self.port = known.port
+        self.token = known.token or secrets.token_urlsafe(24)
 
     @property
     def address(self) -> str:
@@ -98,9 +105,16 @@ class Claim:
         self._handle.flush()
 
 
-def _read(handle: IO[str]) -> dict[str, Any]:
+class _Known(msgspec.Struct):
+    """What a claim's file holds: port and token of the last server."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    token: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9_-]{20,100})?$")] = ""
+
+
+def _read(handle: IO[str]) -> _Known:
+    """What the file holds; nothing is known where it is damaged."""
     try:
-        found = json.load(handle)
-        return {"port": int(found["port"]), "token": str(found["token"])}
-    except (ValueError, KeyError, TypeError):
-        return {}
+        return parse_json(handle.read(LONGEST), _Known, "the claim of a folder")
+    except (InputError, UnicodeDecodeError):
+        return _Known()

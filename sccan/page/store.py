@@ -17,11 +17,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
 from sccan.files.journal import Journal
+from sccan.files.plain import plain
+from sccan.files.reading import is_there
+from sccan.files.structured import Count, Finite, Share, as_kind, read_json
 from sccan.files.writing import write_bytes_atomically, write_json
 from sccan.page.classes import ClassEntry, ClassList
 from sccan.page.places import OURS, Gallery, require_inside
@@ -50,12 +54,20 @@ class Mark:
         time: of the change, in seconds since 1970.
     """
 
-    status: Status | Literal[""]
-    version: int
+    status: Literal["drawn", "accepted", "absent", ""]
+    version: Count
     source: str = "page"
-    agreement: float | None = None
-    newest: int = LARGEST_CLASS
-    time: float = 0.0
+    agreement: Share | None = None
+    newest: Count = LARGEST_CLASS
+    time: Finite = 0.0
+
+
+class _Stored(msgspec.Struct):
+    """``classes.json``."""
+
+    classes: list[ClassEntry]
+    threshold: Share
+    imported: str
 
 
 class Outdated(Exception):
@@ -224,7 +236,9 @@ class Store:
         """By key; a mask whose line says nothing of it (a kill came between them) counts as drawn."""
         found: dict[str, Mark] = {}
         for key, photo in self.gallery.photos.items():
-            mark = _mark(self._journal.records.get(photo.name, {"status": "", "version": 0}))
+            record = self._journal.records.get(photo.name, {"status": "", "version": 0})
+            place = f"{self.root / STATES}, {plain(photo.name)}"
+            mark: Mark = as_kind({"status": "drawn", "version": 1, **record}, Mark, place)
             has_mask = self.root.joinpath(MASKS, f"{photo.name}.png").is_file()
             if has_mask and not mark.status:
                 mark = Mark("drawn", mark.version + 1)
@@ -236,32 +250,17 @@ class Store:
         return found
 
     def _read_classes(self) -> tuple[ClassList, dict[str, Any]]:
-        settings: dict[str, Any] = {"threshold": WINS, "imported": ""}
         path = self._inside(CLASSES)
-        if not path.is_file():
-            return ClassList(), settings
+        if not is_there(path, "classes"):
+            return ClassList(), {"threshold": WINS, "imported": ""}
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            entries = [ClassEntry(int(e["number"]), str(e["name"]), bool(e["removed"])) for e in content["classes"]]
-            settings |= {"threshold": float(content["threshold"]), "imported": str(content["imported"])}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path} cannot be read ({error}); mend it, or remove it and name the classes again"
-            ) from error
-        return ClassList(entries), settings
-
-
-def _mark(record: dict[str, Any]) -> Mark:
-    """Of a line of the journal."""
-    agreement = record.get("agreement")
-    return Mark(
-        record.get("status", "drawn"),
-        int(record.get("version", 1)),
-        str(record.get("source", "page")),
-        None if agreement is None else float(agreement),
-        int(record.get("newest", LARGEST_CLASS)),
-        float(record.get("time", 0.0)),
-    )
+            stored: _Stored = read_json(path, _Stored, "classes")
+            numbers = [entry.number for entry in stored.classes]
+            if len(set(numbers)) < len(numbers):
+                raise InputError(f"classes {path}: two classes have the same number")
+        except InputError as error:
+            raise InputError(f"{error}; mend it, or remove it and name the classes again") from error
+        return ClassList(stored.classes), {"threshold": stored.threshold, "imported": stored.imported}
 
 
 def _is_damaged(path: Path) -> bool:

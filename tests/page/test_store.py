@@ -15,9 +15,10 @@ import pytest
 
 from sccan.errors import InputError
 from sccan.files.decoding import read_label
-from sccan.page.places import find_gallery, key_of
-from sccan.page.serving import claimed
-from sccan.page.store import MASKS, STATES, Mark, Outdated, Store
+from sccan.page.places import OURS, find_gallery, key_of
+from sccan.page.serving import LOCK, claimed
+from sccan.page.store import CLASSES, MASKS, STATES, Mark, Outdated, Store
+from tests.fuzz.structures import places_of
 from tests.page.conftest import drawn
 
 A, B, C = (key_of(name) for name in ("a.jpg", "b.png", "more/c.jpg"))
@@ -126,8 +127,68 @@ def test_a_mask_that_vanished_is_told(store: Store) -> None:
 def test_damaged_classes_are_told_in_one_line(store: Store) -> None:
     store.close()
     (store.root / "classes.json").write_text(json.dumps({"classes": [{"name": 3}]}))
-    with pytest.raises(InputError, match=r"classes\.json cannot be read"):
+    with pytest.raises(InputError, match=r"classes\.json: classes\[0\]\.name: expected text, found 3; mend it"):
         Store(find_gallery(store.gallery.root))
+
+
+STRANGE = (None, -1, 0.5, 10**30, 1e999, "x", [], {}, [None])
+
+
+def test_a_strange_value_anywhere_is_one_line_or_read(store: Store) -> None:
+    store.classes.add("dog")
+    store.set_imported("masks")
+    store.put(A, drawn(), "drawn", base=0)
+    root = store.gallery.root
+    store.close()
+    refused = 0
+    for name in (CLASSES, STATES):
+        file = store.root / name
+        whole = file.read_text()
+        rows = [whole] if name == CLASSES else whole.splitlines()
+        for row, text in enumerate(rows):
+            for place in range(len(places_of(json.loads(text), most=3))):
+                for value in STRANGE:
+                    tree = json.loads(text)
+                    node, key = places_of(tree, most=3)[place]
+                    node[key] = value
+                    file.write_text("\n".join([*rows[:row], json.dumps(tree), *rows[row + 1 :]]) + "\n")
+                    try:
+                        again = Store(find_gallery(root))
+                    except InputError as error:
+                        refused += "\n" not in str(error)
+                    else:
+                        assert again.label(A) is not None
+                        again.close()
+        file.write_text(whole)
+    assert refused > 80
+
+
+@pytest.mark.parametrize("name", [CLASSES, STATES])
+def test_a_pipe_in_the_store_is_refused(store: Store, name: str) -> None:
+    store.close()
+    (store.root / name).unlink(missing_ok=True)
+    os.mkfifo(store.root / name)
+    with pytest.raises(InputError, match=rf"{name} is a pipe; expected a file"):
+        Store(find_gallery(store.gallery.root))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[" * 3000, '{"port": 700000}', '{"port": null}', '{"port": 1e999}', '{"token": "a"}', '{"token": 7}', "\0"],
+)
+def test_a_damaged_claim_is_made_anew(tmp_path: Path, text: str) -> None:
+    (tmp_path / OURS).mkdir()
+    (tmp_path / OURS / LOCK).write_text(text)
+    with claimed(tmp_path) as claim, claim.bind(0) as bound:
+        assert bound.getsockname()[1] == claim.port
+        assert len(claim.token) > 30
+
+
+def test_a_pipe_in_place_of_the_claim_is_refused(tmp_path: Path) -> None:
+    (tmp_path / OURS).mkdir()
+    os.mkfifo(tmp_path / OURS / LOCK)
+    with pytest.raises(InputError, match=rf"{LOCK} is a pipe; expected a file"), claimed(tmp_path):
+        pass
 
 
 def test_nothing_is_written_through_a_link(store: Store, tmp_path: Path) -> None:
@@ -143,7 +204,7 @@ WRITER = """
     import sys, zlib
     import numpy as np
     from pathlib import Path
-    from sccan.page.places import find_gallery, key_of
+    from sccan.page.places import OURS, find_gallery, key_of
     from sccan.page.store import Store
     store = Store(find_gallery(Path(sys.argv[1])))
     if not store.classes.entries:
