@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sccan.files.journal import Record
 from sccan.files.photos import Photo
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
@@ -53,13 +54,13 @@ def write_report(folder: SegmentedFolder, photos: Sequence[Photo], supports: Seq
 
     Raises InputError: it cannot be written, or an overlay is gone.
     """
-    pictures = []
-    for name, record in folder.records(photos):
-        shares = {label: region["share"] for label, region in record["regions"].items()}
-        overlay = folder.overlay_path(folder.out / record["mask"])
-        pictures.append(
-            PictureOutcome(name, overlay, record["confidence"], sum(shares.values()), record["absent"], shares)
-        )
     facts = {**folder.segmenter.facts, "examples": repr(folder.supports), "supports": folder.supports.fingerprint}
-    title = f"{', '.join(folder.class_names)} in {len(pictures)} pictures"
-    return write_quality_page(folder.made.claim(REPORT), pictures, supports, title=title, facts=facts)
+    outcomes = (_outcome(folder, name, record) for name, record in folder.records(photos))
+    title = ", ".join(folder.class_names)
+    return write_quality_page(folder.made.claim(REPORT), outcomes, supports, title=title, facts=facts)
+
+
+def _outcome(folder: SegmentedFolder, name: str, record: Record) -> PictureOutcome:
+    shares = {label: region["share"] for label, region in record["regions"].items()}
+    overlay = folder.overlay_path(folder.out / record["mask"])
+    return PictureOutcome(name, overlay, record["confidence"], sum(shares.values()), record["absent"], shares)

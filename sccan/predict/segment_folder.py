@@ -13,8 +13,8 @@ import functools
 import itertools
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ from sccan.files.plain import plain as plain_text
 from sccan.files.safe_names import folded, shortened, unlike
 from sccan.files.shards import Packed
 from sccan.files.tally import Tally
-from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
+from sccan.files.writing import write_bytes_atomically, write_text_atomically
 from sccan.predict.segmented_records import require_sound
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports
-from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, region_of_lengths, run_lengths
+from sccan.report.coco import CodedPicture, CodedRegion, region_of_lengths, run_lengths, write_instances
 from sccan.report.pictures import encode
 from sccan.report.tables import csv_lines
 from sccan.segmentation.data.exports.formats import Options
@@ -207,9 +207,13 @@ class SegmentedFolder:
             for name, one in self.records(photos)
             for label, region in one["regions"].items()
         )
-        content = coco_instances(_Coded(self, photos, instances), self.class_names, info)
+        coded = (
+            CodedPicture(name, size, _regions(one["regions"], size, instances))
+            for name, one in self.records(photos)
+            for size in [(one["height"], one["width"])]
+        )
         return [
-            write_json(self.made.claim("annotations.json"), content),
+            write_instances(self.made.claim("annotations.json"), coded, self.class_names, info),
             write_text_atomically(self.made.claim("summary.csv"), csv_lines(HEADER, rows)),
             write_text_atomically(self.made.claim("classes.txt"), "".join(f"{name}\n" for name in self.class_names)),
         ]
@@ -299,20 +303,6 @@ class SegmentedFolder:
 
     def _inside(self, target: Path) -> str:
         return target.relative_to(self.out).as_posix()
-
-
-@dataclass(frozen=True)
-class _Coded(Iterable[CodedPicture]):
-    """The finished pictures as COCO codes them, read from the journal whenever they are walked through."""
-
-    folder: SegmentedFolder
-    photos: Sequence[Photo]
-    instances: bool
-
-    def __iter__(self) -> Iterator[CodedPicture]:
-        for name, one in self.folder.records(self.photos):
-            size = one["height"], one["width"]
-            yield CodedPicture(name, size, _regions(one["regions"], size, self.instances))
 
 
 def _record(result: SegmentedPicture) -> Record:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
+
+from sccan.files.spool import Spool
+from sccan.files.writing import write_json
 
 
 @dataclass(frozen=True)
@@ -57,44 +61,49 @@ def region_of_lengths(counts: str, size: tuple[int, int]) -> np.ndarray:
     return region
 
 
-def coco_instances(
-    pictures: Iterable[CodedPicture], class_names: Sequence[str], info: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The content of an instances file, for `write_json`; ids count from 1, in the order given.
+def write_instances(
+    path: Path, pictures: Iterable[CodedPicture], class_names: Sequence[str], info: Mapping[str, Any]
+) -> Path:
+    """Writes an instances file, whole or not at all; ids count from 1, in the order given.
+
+    Pictures are walked through once and none is kept: what is annotated, which stands behind the list of all pictures,
+    lies on the disk meanwhile.
 
     Args:
-        pictures: all of them, also those without a region; walked through twice, while the content is written.
+        path: of the file.
+        pictures: all of them, also those without a region.
         class_names: the categories.
         info: plain data about the whole.
+
+    Raises InputError: it cannot be written.
     """
     categories = {name: number for number, name in enumerate(class_names, 1)}
-    named = [{"id": number, "name": name} for name, number in categories.items()]
+    with Spool(path.parent) as annotations:
+
+        def images() -> Iterator[dict[str, Any]]:
+            ids = itertools.count(1)
+            for number, picture in enumerate(pictures, 1):
+                for region in picture.regions:
+                    about = {"id": next(ids), "image_id": number, "category_id": categories[region.class_name]}
+                    annotations.add(about | _annotation(region, picture.size))
+                height, width = picture.size
+                yield {"id": number, "file_name": picture.file_name, "height": height, "width": width}
+
+        content = {
+            "info": dict(info),
+            "images": images(),
+            "annotations": iter(annotations),  # begins to read when it is asked for the first, behind all images
+            "categories": [{"id": number, "name": name} for name, number in categories.items()],
+        }
+        return write_json(path, content)
+
+
+def _annotation(region: CodedRegion, size: tuple[int, int]) -> dict[str, Any]:
+    code = {"size": list(size), "counts": region.counts}
     return {
-        "info": dict(info),
-        "images": _images(pictures),
-        "annotations": _annotations(pictures, categories),
-        "categories": named,
+        "segmentation": [list(polygon) for polygon in region.polygons] or code,
+        "area": int(coco_mask.area(code)),
+        "bbox": coco_mask.toBbox(code).tolist(),
+        "iscrowd": int(region.crowd),
+        "score": region.score,
     }
-
-
-def _images(pictures: Iterable[CodedPicture]) -> Iterator[dict[str, Any]]:
-    for number, picture in enumerate(pictures, 1):
-        height, width = picture.size
-        yield {"id": number, "file_name": picture.file_name, "height": height, "width": width}
-
-
-def _annotations(pictures: Iterable[CodedPicture], categories: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    numbers = itertools.count(1)
-    for number, picture in enumerate(pictures, 1):
-        for region in picture.regions:
-            code = {"size": list(picture.size), "counts": region.counts}
-            yield {
-                "id": next(numbers),
-                "image_id": number,
-                "category_id": categories[region.class_name],
-                "segmentation": [list(polygon) for polygon in region.polygons] or code,
-                "area": int(coco_mask.area(code)),
-                "bbox": coco_mask.toBbox(code).tolist(),
-                "iscrowd": int(region.crowd),
-                "score": region.score,
-            }

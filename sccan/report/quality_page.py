@@ -6,7 +6,9 @@ others, or from altered copies of itself), and which pictures should somebody lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -26,7 +28,9 @@ from sccan.report.tables import Table, percent_column, text_column, whole
 WEAK_SUPPORT = 0.5
 """Self-consistency (IoU) below which an example is called doubtful."""
 LARGEST_GALLERY = 240
-"""Most pictures that are shown; the table names all."""
+"""Most pictures that are shown."""
+LARGEST_LIST = 2000
+"""Most pictures that the table names; of the others numbers alone are kept while the page is made."""
 THUMBNAIL = 400
 """Longer side of a picture in the page, in pixels."""
 SHOWN_NAMES = 5
@@ -86,7 +90,7 @@ class SupportOutcome:
 
 def write_quality_page(
     path: Path,
-    pictures: Sequence[PictureOutcome],
+    pictures: Iterable[PictureOutcome],
     supports: Sequence[SupportOutcome],
     *,
     title: str,
@@ -96,9 +100,9 @@ def write_quality_page(
 
     Args:
         path: of the HTML file.
-        pictures: in any order; the page shows the worst first.
-        supports: likewise; of several classes.
-        title: heading of the page.
+        pictures: in any order, one after another; the page shows the worst first.
+        supports: in any order; of several classes.
+        title: heading of the page, before the number of pictures.
         facts: what the masks depend on (model, sizes, thresholds ...), nested plain data.
 
     Raises InputError: the file cannot be written, or an overlay cannot be read.
@@ -107,11 +111,11 @@ def write_quality_page(
 
 
 def quality_page(
-    pictures: Sequence[PictureOutcome], supports: Sequence[SupportOutcome], *, title: str, facts: Mapping[str, Any]
+    pictures: Iterable[PictureOutcome], supports: Sequence[SupportOutcome], *, title: str, facts: Mapping[str, Any]
 ) -> Page:
     """The page of `write_quality_page`."""
-    ranked = sorted(pictures, key=lambda one: (not one.absent, one.confidence, one.name))
-    sections = [Section("At a glance", [Headline(_numbers(pictures, supports)), Paragraph(_verdict(ranked, supports))])]
+    seen = _Seen(pictures)
+    sections = [Section("At a glance", [Headline(_numbers(seen, supports)), Paragraph(_verdict(seen, supports))])]
     if supports:
         cards = [_support_card(one) for one in sorted(supports, key=lambda one: (one.iou, one.name))]
         words = Paragraph(
@@ -120,15 +124,57 @@ def quality_page(
             "low for all."
         )
         sections.append(Section(f"Examples ({len(supports)})", [words, Cards(cards, SUPPORT_LEGEND)]))
-    if pictures:
-        blocks: list[Block] = [Cards([_picture_card(one) for one in ranked[:LARGEST_GALLERY]])]
-        if len(ranked) > LARGEST_GALLERY:
-            blocks.append(Paragraph(f"The {len(ranked) - LARGEST_GALLERY} most confident pictures stand in the list."))
+    if seen.count:
+        blocks: list[Block] = [Cards([_picture_card(one) for one in seen.worst[:LARGEST_GALLERY]])]
+        if seen.count > LARGEST_GALLERY:
+            rest = f"The {seen.count - LARGEST_GALLERY} most confident" if seen.count <= LARGEST_LIST else "More"
+            blocks.append(Paragraph(f"{rest} pictures stand in the list."))
         sections.append(Section("Pictures, those to look at first", blocks))
-        sections.append(Section("All pictures", [TableBlock(_table(ranked))]))
+        sections.append(_list_of(seen))
     about: list[Block] = [Paragraph(READING), Settings(dict(facts), "Model, sizes, thresholds", unfolded=True)]
     sections.append(Section("What the masks depend on", about))
-    return Page(title, sections)
+    return Page(f"{title} in {seen.count} pictures", sections)
+
+
+def _list_of(seen: _Seen) -> Section:
+    table = TableBlock(_table(seen.worst))
+    if seen.count <= LARGEST_LIST:
+        return Section("All pictures", [table])
+    rest = whole(seen.count - LARGEST_LIST)
+    return Section("The list", [Paragraph(f"The {rest} most confident pictures stand in summary.csv alone."), table])
+
+
+class _Seen:
+    """What is kept of pictures that pass one after another: the worst of them, and numbers of all.
+
+    Attributes:
+        worst: at most `LARGEST_LIST`, the worst first.
+        unlike: of those where something was marked that hardly resembles the examples the worst, at most `SHOWN_NAMES`.
+        count, absent, empty, n_unlike: how many there are, those where the class is probably absent, those where
+            nothing was found, and the unlike ones.
+        confidences: of all.
+    """
+
+    def __init__(self, pictures: Iterable[PictureOutcome]) -> None:
+        self.count = self.absent = self.empty = self.n_unlike = 0
+        self.unlike: list[PictureOutcome] = []
+        self.confidences = array("d")
+        self.worst = heapq.nsmallest(LARGEST_LIST, map(self._counted, pictures), key=_rank)
+
+    def _counted(self, one: PictureOutcome) -> PictureOutcome:
+        self.count += 1
+        self.absent += one.absent
+        self.empty += not one.foreground
+        self.confidences.append(one.confidence)
+        if one.absent and one.foreground:
+            self.n_unlike += 1
+            self.unlike = heapq.nsmallest(SHOWN_NAMES, [*self.unlike, one], key=_rank)
+        return one
+
+
+def _rank(one: PictureOutcome) -> tuple[bool, float, str]:
+    """Less for a worse picture."""
+    return not one.absent, one.confidence, one.name
 
 
 @dataclass(frozen=True)
@@ -178,46 +224,46 @@ class Cards:
         return f'{Gallery((), self.legend).html()}\n<div class="cards">{grid}</div>'
 
 
-def _numbers(pictures: Sequence[PictureOutcome], supports: Sequence[SupportOutcome]) -> list[tuple[str, str]]:
-    numbers = [(whole(len(pictures)), "picture" if len(pictures) == 1 else "pictures")]
-    if pictures:
-        absent = sum(picture.absent for picture in pictures)
-        numbers.append((whole(absent), "where the class is probably absent"))
-        numbers.append((f"{100 * median(picture.confidence for picture in pictures):.0f}%", "median confidence"))
+def _numbers(seen: _Seen, supports: Sequence[SupportOutcome]) -> list[tuple[str, str]]:
+    numbers = [(whole(seen.count), "picture" if seen.count == 1 else "pictures")]
+    if seen.count:
+        numbers.append((whole(seen.absent), "where the class is probably absent"))
+        numbers.append((f"{100 * median(seen.confidences):.0f}%", "median confidence"))
     if supports:
         weakest = min(supports, key=lambda one: one.iou)
         numbers.append((f"{100 * weakest.iou:.0f}%", f"self-consistency of the weakest example ({weakest.name})"))
     return numbers
 
 
-def _verdict(ranked: Sequence[PictureOutcome], supports: Sequence[SupportOutcome]) -> str:
+def _verdict(seen: _Seen, supports: Sequence[SupportOutcome]) -> str:
     """What to do first, in a few sentences."""
-    names, weak = {one.name for one in supports}, sorted({one.name for one in supports if one.iou < WEAK_SUPPORT})
+    shown, weak = {one.name for one in supports}, sorted({one.name for one in supports if one.iou < WEAK_SUPPORT})
     lines = []
-    if weak and len(names) == 1:
+    if weak and len(shown) == 1:
         lines.append(
             "The example is not found again in altered copies of itself: its mask may be careless or too small, or "
             "this model is not up to it. Give another example, or several, before you use any mask."
         )
-    elif weak and len(weak) == len(names):
+    elif weak and len(weak) == len(shown):
         lines.append(
             "No example agrees with the others: the masks may be careless, the things too different, or this model is "
             "not up to it. Check the examples before you use any mask."
         )
     elif weak:
-        lines.append(f"Check first: {_listed(weak)}; the mask disagrees with what the other examples say.")
+        lines.append(f"Check first: {_listed(weak, len(weak))}; the mask disagrees with what the other examples say.")
     elif supports:
-        lines.append("The examples agree." if len(names) > 1 else "The example is found again in altered copies of it.")
-    unlike = [one.name for one in ranked if one.absent and one.foreground]
-    if unlike:
-        lines.append(f"What was marked in {_listed(unlike)} hardly resembles the examples.")
-    if empty := sum(not one.foreground for one in ranked):
-        lines.append(f"Nothing was found in {whole(empty)} of {whole(len(ranked))} pictures.")
+        lines.append("The examples agree." if len(shown) > 1 else "The example is found again in altered copies of it.")
+    if seen.unlike:
+        names = [one.name for one in seen.unlike]
+        lines.append(f"What was marked in {_listed(names, seen.n_unlike)} hardly resembles the examples.")
+    if seen.empty:
+        lines.append(f"Nothing was found in {whole(seen.empty)} of {whole(seen.count)} pictures.")
     return " ".join(lines) or "Nothing to report."
 
 
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - SHOWN_NAMES
+def _listed(names: Sequence[str], count: int) -> str:
+    """The first of so many names."""
+    rest = count - SHOWN_NAMES
     return ", ".join(names[:SHOWN_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 

@@ -1,19 +1,26 @@
 """COCO annotations by hand, and back through COCO's own reader."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, run_lengths
+from sccan.report.coco import CodedPicture, CodedRegion, run_lengths, write_instances
 
 
-def test_numbers_by_hand() -> None:
+def test_numbers_by_hand(tmp_path: Path) -> None:
     region = np.zeros((4, 6), bool)
     region[1:3, 2:5] = True
     pictures = [
         CodedPicture("empty.jpg", (3, 2), []),
         CodedPicture("a.jpg", (4, 6), [CodedRegion("moon", run_lengths(region), 0.75)]),
     ]
-    found = coco_instances(pictures, ["disc", "moon"], {"description": "by hand"})
+    path = write_instances(tmp_path / "a.json", iter(pictures), ["disc", "moon"], {"description": "by hand"})
+    found = json.loads(path.read_text())
+    assert path.read_text() == json.dumps(found, indent=2) + "\n"
+    assert list(tmp_path.iterdir()) == [path]
+    assert list(found) == ["info", "images", "annotations", "categories"]
     assert found["categories"] == [{"id": 1, "name": "disc"}, {"id": 2, "name": "moon"}]
     assert [(one["id"], one["file_name"], one["height"], one["width"]) for one in found["images"]] == [
         (1, "empty.jpg", 3, 2),

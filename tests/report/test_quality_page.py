@@ -1,6 +1,7 @@
 """The quality report shows the worst first, says what to do, and stands alone."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ from PIL import Image
 from sccan.errors import InputError
 from sccan.report.quality_page import (
     LARGEST_GALLERY,
+    LARGEST_LIST,
     THUMBNAIL,
     PictureOutcome,
     SupportOutcome,
     quality_page,
     write_quality_page,
 )
+from sccan.report.tables import whole
+from tests.kept_memory import kept_per_item
 
 GREY = np.full((30, 44, 3), 120, np.uint8)
 
@@ -91,6 +95,31 @@ def test_only_the_doubtful_of_many_pictures_are_shown_and_all_are_listed() -> No
     assert len(_order(html)) == LARGEST_GALLERY
     assert "The 20 most confident pictures stand in the list." in html
     assert html.count("<td>p0") == len(pictures)
+
+
+def test_of_very_many_pictures_the_worst_are_kept_and_the_numbers_of_all() -> None:
+    """A picture with its name and its shares would take some 800 bytes."""
+    count, pages = 3 * LARGEST_LIST, []
+    confidences = np.random.default_rng(0).permutation(count) / count
+    pictures = (
+        _picture(f"p{number:05}", confidence, absent=number % 1000 == 7, foreground=number % 500 and 0.3)
+        for number, confidence in enumerate(confidences.tolist())
+    )
+
+    def page(pictures: Iterator[PictureOutcome]) -> None:
+        pages.append(quality_page(pictures, [], title="Masks", facts={}).render())
+
+    assert kept_per_item(pictures, page, between=(LARGEST_LIST + 500, count - 1)) < 30
+    (html,) = pages
+    assert "<h1>Masks in 6000 pictures</h1>" in html
+    assert f"The {whole(2 * LARGEST_LIST)} most confident pictures stand in summary.csv alone." in html
+    assert "<strong>50%</strong>" in html
+    assert "Nothing was found in 12 of 6" in html
+    listed = re.findall(r"<td>(p\d+)", html)
+    unlike, others = list(range(7, count, 1000)), [number for number in range(count) if number % 1000 != 7]
+    ranked = [*sorted(unlike, key=confidences.__getitem__), *sorted(others, key=confidences.__getitem__)]
+    assert listed == [f"p{number:05}" for number in ranked[:LARGEST_LIST]]
+    assert f"marked in {', '.join(listed[:5])} and 1 more hardly" in html
 
 
 def test_several_classes_have_shares_of_their_own() -> None:

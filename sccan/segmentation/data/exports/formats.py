@@ -5,6 +5,8 @@ All are read back by `sccan.segmentation.data.annotations` to the same pixels, a
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +19,8 @@ import numpy as np
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.kinds import BACKGROUND_NAMES
-from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically
-from sccan.report.coco import CodedPicture, CodedRegion, coco_instances, run_lengths
+from sccan.files.writing import write_bytes_atomically, write_json, write_text_atomically, written_beside
+from sccan.report.coco import CodedPicture, CodedRegion, run_lengths, write_instances
 from sccan.segmentation.data.annotations.shapes import IGNORE_NAMES
 from sccan.segmentation.data.exports.labelled import (
     PICTURES,
@@ -141,18 +143,13 @@ def _coded(picture: Labelled, class_names: Sequence[str], instances: bool, polyg
     return CodedPicture(picture.name, (picture.label.shape[0], picture.label.shape[1]), found)
 
 
-def _write_coco(folder: Path, pictures: Iterable[Labelled], class_names: Sequence[str], options: Options) -> None:
-    """``annotations.json`` with run lengths; what is ignored is a crowd of the first class."""
-    coded = [_coded(picture, class_names, options.instances, polygons=False) for picture in pictures]
-    write_json(folder / "annotations.json", coco_instances(coded, class_names, INFO))
-
-
-def _write_coco_polygons(
-    folder: Path, pictures: Iterable[Labelled], class_names: Sequence[str], options: Options
+def _write_instances(
+    folder: Path, pictures: Iterable[Labelled], class_names: Sequence[str], options: Options, *, polygons: bool
 ) -> None:
-    """The same with polygons along the cracks between pixels."""
-    coded = [_coded(picture, class_names, options.instances, polygons=True) for picture in pictures]
-    write_json(folder / "annotations.json", coco_instances(coded, class_names, INFO))
+    """``annotations.json`` with run lengths, or with polygons along the cracks between pixels; what is ignored is a
+    crowd of the first class."""
+    coded = (_coded(picture, class_names, options.instances, polygons) for picture in pictures)
+    write_instances(folder / "annotations.json", coded, class_names, INFO)
 
 
 # LabelMe
@@ -207,21 +204,34 @@ def _write_yolo(folder: Path, pictures: Iterable[Labelled], class_names: Sequenc
 
 def _write_cvat(folder: Path, pictures: Iterable[Labelled], class_names: Sequence[str], options: Options) -> None:
     """``annotations.xml``, CVAT for images 1.1: masks as run lengths within their boxes."""
-    root = ElementTree.Element("annotations")
-    ElementTree.SubElement(root, "version").text = "1.1"
-    labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task"), "labels")
+    with written_beside(folder / "annotations.xml") as beside, beside.open("wb") as file:
+        file.write(b"<?xml version='1.0' encoding='utf-8'?>\n<annotations>\n")
+        for element in itertools.chain(_cvat_head(class_names), _cvat_images(pictures, class_names, options)):
+            ElementTree.indent(element, level=1)
+            file.write(b"  " + ElementTree.tostring(element, encoding="utf-8") + b"\n")
+        file.write(b"</annotations>\n")
+
+
+def _cvat_head(class_names: Sequence[str]) -> Iterator[ElementTree.Element]:
+    version, meta = ElementTree.Element("version"), ElementTree.Element("meta")
+    version.text = "1.1"
+    labels = ElementTree.SubElement(ElementTree.SubElement(meta, "task"), "labels")
     for name in class_names:
         ElementTree.SubElement(ElementTree.SubElement(labels, "label"), "name").text = name
+    yield from (version, meta)
+
+
+def _cvat_images(
+    pictures: Iterable[Labelled], class_names: Sequence[str], options: Options
+) -> Iterator[ElementTree.Element]:
     for number, picture in enumerate(pictures):
         height, width = picture.label.shape
         size = {"width": str(width), "height": str(height)}
-        image = ElementTree.SubElement(root, "image", {"id": str(number), "name": picture.name, **size})
+        image = ElementTree.Element("image", {"id": str(number), "name": picture.name, **size})
         for value, pixels in regions_of(picture.label, instances=options.instances):
             facts = {"label": class_names[value - 1], "source": "manual", "occluded": "0", **_box_code(pixels)}
             ElementTree.SubElement(image, "mask", {**facts, "z_order": "0"})
-    ElementTree.indent(root)
-    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    write_bytes_atomically(folder / "annotations.xml", content + b"\n")
+        yield image
 
 
 def _box_code(pixels: np.ndarray) -> dict[str, str]:
@@ -238,8 +248,8 @@ def _box_code(pixels: np.ndarray) -> dict[str, str]:
 INFO = {"description": "made by sccan"}
 FORMATS = {
     "png": Format("Label PNGs", _write_masks),
-    "coco": Format("COCO, run lengths", _write_coco),
-    "coco-polygons": Format("COCO, polygons", _write_coco_polygons),
+    "coco": Format("COCO, run lengths", functools.partial(_write_instances, polygons=False)),
+    "coco-polygons": Format("COCO, polygons", functools.partial(_write_instances, polygons=True)),
     "labelme": Format("LabelMe", _write_labelme, reserved=(*BACKGROUND_NAMES, *IGNORE_NAMES)),
     "yolo": Format("YOLO segmentation", _write_yolo, needs_pictures=True),
     "cvat": Format("CVAT for images 1.1", _write_cvat),

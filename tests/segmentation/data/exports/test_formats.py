@@ -1,7 +1,7 @@
 """Exports of every format, read back to the same pixels."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +16,7 @@ from sccan.files.decoding import image_size
 from sccan.segmentation.data.annotations.examples import read_examples
 from sccan.segmentation.data.exports.formats import FORMATS, Options, write_format
 from sccan.segmentation.data.exports.labelled import Labelled, plain_names
+from tests.kept_memory import kept_per_item
 
 CLASSES = ("cat", "dog <b>", "ärmel: x")
 WITHOUT_IGNORED = {"yolo", "cvat"}
@@ -147,6 +148,20 @@ def test_without_pictures_the_folders_stay(tmp_path: Path) -> None:
     write_format(tmp_path / "out", "png", [Labelled("x/a.jpg", None, label)], ["cat"], names=["x/a.jpg"])
     assert (tmp_path / "out" / "masks" / "x" / "a.png").is_file()
     assert not (tmp_path / "out" / "images").exists()
+
+
+@pytest.mark.parametrize("name", ["coco", "coco-polygons", "cvat"])
+def test_files_of_many_pictures_are_written_without_keeping_one(tmp_path: Path, name: str) -> None:
+    label = np.zeros((8, 8), np.uint8)
+    label[2:5, 1:7] = 1
+    pictures = (Labelled(f"{number:06}.jpg", None, label.copy()) for number in range(1000))
+
+    def write(pictures: Iterator[Labelled]) -> None:
+        write_format(tmp_path, name, pictures, ["leaf"], names=[])
+
+    assert kept_per_item(pictures, write, between=(100, 999)) < 20
+    (written,) = tmp_path.iterdir()
+    assert "000999.jpg" in written.read_text()
 
 
 def test_refusals(tmp_path: Path) -> None:
