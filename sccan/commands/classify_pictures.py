@@ -8,8 +8,11 @@ import csv
 import functools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from sccan.builders.released.trained import load_trained
 from sccan.classification.classifying import NONE
@@ -23,6 +26,7 @@ from sccan.files.photos import Photo, find_photos
 from sccan.files.plain import plain
 from sccan.files.reading import list_text
 from sccan.files.safe_names import safe_names
+from sccan.files.spool import Spool
 from sccan.files.tally import Tally
 from sccan.files.writing import written_beside
 from sccan.predict.classifier import Classifier, DoubtfulExample
@@ -33,6 +37,10 @@ from sccan.report.tables import without_apostrophe
 
 SORTED = "sorted"
 """Folder of the copies."""
+AT_A_TIME = 4096
+"""Pictures after which processes tell the first what they have found."""
+Found = tuple[str, str, list[float], float]
+"""Picture, class, probabilities and likeness."""
 
 
 def classify_pictures(args: argparse.Namespace) -> int:
@@ -65,8 +73,8 @@ def _classify(args: argparse.Namespace, runtime: Runtime) -> int:
     limit = str(classifier.rejection(supports, args.reject)) if args.reject else ""
     tell(*(str(one) for one in doubtful), *([limit] if limit else []))
     problems: dict[str, str] = {}
-    alone = classifier.is_transductive or kept is not None
-    own = (photos if runtime.is_main else []) if alone else _own_share(photos, classifier.batch, runtime)
+    places = {photo.name: place for place, photo in enumerate(photos)}
+    dealt = runtime.world_size > 1 and not classifier.is_transductive and kept is None
     with contextlib.ExitStack() as stack:
         with runtime.main_first():
             if runtime.is_main:
@@ -74,49 +82,84 @@ def _classify(args: argparse.Namespace, runtime: Runtime) -> int:
                 made = Made(args.out)
                 made.require(FILES)
                 made.require_folder(SORTED)
-        with Progress(len(own), "classifying", unit="picture", shown=runtime.is_main) as bar:
+                spool = stack.enter_context(Spool(args.out))
+        shares = list(_shares(photos, classifier.batch, runtime)) if dealt else [photos if runtime.is_main else []]
+        with Progress(sum(map(len, shares)), "classifying", unit="picture", shown=runtime.is_main) as bar:
 
             def failed(photo: Photo, error: InputError) -> None:
                 problems[photo.name] = str(error)
                 bar.advance()
 
-            found: dict[str, tuple[str, list[float], float]] = {}
-            for one in classifier.each(
-                supports,
-                kept if kept is not None and runtime.is_main else own,
-                none_below=args.none_below,
-                reject=args.reject,
-                on_error=failed,
-                told=told,
-            ):
-                found[one.picture] = one.name, list(one.probabilities.values()), one.likeness
-                bar.advance()
-        outcomes = runtime.gather(json.dumps([found, problems, list(told)]))
+            def found(share: list[Photo]) -> Iterator[Found]:
+                for one in classifier.each(
+                    supports,
+                    kept if kept is not None and runtime.is_main else share,
+                    none_below=args.none_below,
+                    reject=args.reject,
+                    on_error=failed,
+                    told=told,
+                ):
+                    yield one.picture, one.name, list(one.probabilities.values()), one.likeness
+                    bar.advance()
+
+            for share in shares:
+                for record in _of_all(found(share), places, runtime) if dealt else found(share):
+                    spool.add(record)
+        outcomes = runtime.gather(json.dumps([problems, list(told)]))
         if not runtime.is_main:
             return 0
-        for others_found, others_problems, others_told in map(json.loads, outcomes[1:]):
-            found |= others_found
+        for others_problems, others_told in map(json.loads, outcomes[1:]):
             problems |= others_problems
             told.extend((what, name) for what, name in others_told)
-        entries = []
-        for photo in photos:
-            if photo.name in found:
-                name, probabilities, likeness = found[photo.name]
-                entries.append(Entry(photo.name, name, tuple(probabilities), likeness, truth.get(photo.name)))
-        by_name = {photo.name: photo for photo in photos}
-        sheet = ContactSheet(supports.class_names, lambda name: by_name[name].read(), limit, _cards(supports, doubtful))
+        entries = _Entries(spool, truth)
+
+        def read(name: str) -> np.ndarray:
+            return photos[places[name]].read()
+
+        sheet = ContactSheet(supports.class_names, read, limit, _cards(supports, doubtful))
         say(*(f"wrote {path}" for path in write_classified(made, entries, sheet)))
         if args.sort:
-            _sort(made, entries, by_name, supports.class_names)
-    unread = [f"not classified: {photo.name}: {problems[photo.name]}" for photo in photos if photo.name in problems]
-    say(*_summary(entries), *told.lines(), *unread)
+            _sort(made, ((one.label, photos[places[one.picture]]) for one in entries), supports.class_names)
+        unread = [f"not classified: {photo.name}: {problems[photo.name]}" for photo in photos if photo.name in problems]
+        say(*_summary(entries), *told.lines(), *unread)
     return 1 if problems else 0
 
 
-def _own_share(photos: list[Photo], together: int, runtime: Runtime) -> list[Photo]:
-    """The pictures of this process: every so many-th group of those that are computed together."""
-    groups = [photos[start : start + together] for start in range(0, len(photos), together)]
-    return [photo for group in groups[runtime.rank :: runtime.world_size] for photo in group]
+@dataclass(frozen=True)
+class _Entries(Iterable[Entry]):
+    """What was found, read from the disk whenever it is walked through.
+
+    Attributes:
+        found: a `Found` of every picture, in their order.
+        truth: the class of those whose class is known.
+    """
+
+    found: Spool
+    truth: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[Entry]:
+        for picture, label, probabilities, likeness in self.found:
+            yield Entry(picture, label, probabilities, likeness, self.truth.get(picture))
+
+
+def _shares(photos: list[Photo], together: int, runtime: Runtime) -> Iterator[list[Photo]]:
+    """The pictures of this process, in as many shares as every process has, of about `AT_A_TIME` of all together.
+
+    A share is every so many-th group of those that are computed together.
+    """
+    stride = together * runtime.world_size
+    length = -(-AT_A_TIME // stride) * stride
+    for first in range(0, len(photos), length):
+        groups = range(first + runtime.rank * together, min(first + length, len(photos)), stride)
+        yield [photo for start in groups for photo in photos[start : start + together]]
+
+
+def _of_all(found: Iterable[Found], places: Mapping[str, int], runtime: Runtime) -> list[Found]:
+    """What all processes have found of their shares, in the order of the pictures; on the first process alone."""
+    parts = runtime.gather(json.dumps(list(found)))
+    if not runtime.is_main:
+        return []
+    return sorted((one for part in parts for one in json.loads(part)), key=lambda one: places[one[0]])
 
 
 def _cards(supports: Supports, doubtful: Sequence[DoubtfulExample]) -> list[DoubtfulCard]:
@@ -126,15 +169,15 @@ def _cards(supports: Supports, doubtful: Sequence[DoubtfulExample]) -> list[Doub
     ]
 
 
-def _sort(made: Made, entries: list[Entry], photos: Mapping[str, Photo], class_names: Sequence[str]) -> None:
+def _sort(made: Made, labelled: Iterable[tuple[str, Photo]], class_names: Sequence[str]) -> None:
     """Copies of the pictures, in a folder per class."""
     if old := made.clear(SORTED):
         say(f"removed {old} copies of an earlier run from {made.folder / SORTED}")
     folders = safe_names((*class_names, NONE))
     say(*(f"the copies of {name!r} are in {SORTED}/{folder}" for name, folder in folders.items() if folder != name))
-    for one in entries:
-        with written_beside(made.claim(f"{SORTED}/{folders[one.label]}/{one.picture}"), durable=False) as copy:
-            photos[one.picture].copy_to(copy)
+    for label, photo in labelled:
+        with written_beside(made.claim(f"{SORTED}/{folders[label]}/{photo.name}"), durable=False) as copy:
+            photo.copy_to(copy)
 
 
 def _truth(
@@ -146,8 +189,9 @@ def _truth(
         shown: say which rows of the table are passed over.
     """
     if table is None:
-        folders = {photo.name: Path(photo.name).parts[0] for photo in photos}
-        return {name: folder for name, folder in folders.items() if folder in class_names}
+        known = {name: name for name in class_names}
+        folders = ((photo.name, known.get(Path(photo.name).parts[0])) for photo in photos)
+        return {name: folder for name, folder in folders if folder is not None}
     try:
         rows = [
             [without_apostrophe(cell.strip()) for cell in row]
@@ -178,13 +222,17 @@ def _truth(
     return found
 
 
-def _summary(entries: list[Entry]) -> list[str]:
+def _summary(entries: Iterable[Entry]) -> list[str]:
     """How many of each class, and the share that is right where that is known."""
-    lines = [f"{count:6}  {name}" for name, count in Counter(one.label for one in entries).most_common()]
-    known = [one for one in entries if one.truth is not None]
+    counts = Counter[str]()
+    known = right = unsure = 0
+    for one in entries:
+        counts[one.label] += 1
+        known += one.truth is not None
+        right += one.label == one.truth
+        unsure += one.truth is not None and one.label == NONE
+    lines = [f"{count:6}  {name}" for name, count in counts.most_common()]
     if known:
-        right = sum(one.label == one.truth for one in known)
-        unsure = sum(one.label == NONE for one in known)
         told = f", {unsure} of them none of these" if unsure else ""
-        lines.append(f"accuracy: {100 * right / len(known):.1f} % ({right} of {len(known)} pictures{told})")
+        lines.append(f"accuracy: {100 * right / known:.1f} % ({right} of {known} pictures{told})")
     return lines

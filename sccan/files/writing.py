@@ -133,7 +133,8 @@ def write_json(path: str | Path, value: Any) -> Path:
     """Writes plain data as indented JSON, whole or not at all.
 
     Args:
-        value: may be an object some of whose values are iterators: lists that need not be in memory as a whole.
+        value: may be an iterator, or an object some of whose values are iterators: lists that need not be in memory as
+            a whole.
 
     Raises ValueError: a number is not finite (JSON has no name for it).
     """
@@ -144,17 +145,22 @@ def _json_parts(value: Any) -> Iterator[str]:
     if isinstance(value, dict) and any(isinstance(one, Iterator) for one in value.values()):
         for place, (name, one) in enumerate(value.items()):
             yield f"{',' if place else '{'}\n  {json.dumps(name, ensure_ascii=False)}: "
-            yield from _list_parts(one) if isinstance(one, Iterator) else [_indented(one, 2)]
+            yield from _value_parts(one, 2)
         yield "\n}\n"
     else:
-        yield f"{_indented(value, 0)}\n"
+        yield from _value_parts(value, 0)
+        yield "\n"
 
 
-def _list_parts(items: Iterator[Any]) -> Iterator[str]:
+def _value_parts(value: Any, by: int) -> Iterator[str]:
+    """A value whose lines but the first stand so much further to the right."""
+    if not isinstance(value, Iterator):
+        yield _indented(value, by)
+        return
     place = -1
-    for place, one in enumerate(items):
-        yield f"{',' if place else '['}\n    {_indented(one, 4)}"
-    yield "\n  ]" if place >= 0 else "[]"
+    for place, one in enumerate(value):
+        yield f"{',' if place else '['}\n{' ' * (by + 2)}{_indented(one, by + 2)}"
+    yield f"\n{' ' * by}]" if place >= 0 else "[]"
 
 
 def _indented(value: Any, by: int) -> str:

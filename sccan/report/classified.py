@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,11 +16,13 @@ from sccan.report.page import Gallery, Page, Panel, Paragraph, Section, Strip
 from sccan.report.pictures import resize_image
 from sccan.report.quality_page import Card, Cards
 from sccan.report.sheets import fitted_size
-from sccan.report.tables import csv_text
+from sccan.report.tables import csv_lines
 
 FILES = ("classified.csv", "classified.json", "classified.html")
 THUMBNAIL = (120, 120)
 PER_STRIP = 6
+LARGEST_SHEET = 2400
+"""About so many pictures a contact sheet shows at most: of every class as many as of the others."""
 SHOWN_EXAMPLES = 60
 
 
@@ -78,21 +82,39 @@ class ContactSheet:
     note: str = ""
     doubtful: Sequence[DoubtfulCard] = ()
 
-    def page(self, entries: Sequence[Entry]) -> Page:
-        """Doubtful examples, then a section per class that was found, the surest pictures first."""
+    def page(self, entries: Iterable[Entry]) -> Page:
+        """Doubtful examples, then a section per class that was found, the surest pictures first.
+
+        Args:
+            entries: one after another; of the pictures that are not shown none is kept.
+        """
+        half = max(1, LARGEST_SHEET // (2 * (len(self.class_names) + 1) * PER_STRIP)) * PER_STRIP
+        found: defaultdict[str, _OfClass] = defaultdict(lambda: _OfClass(half))
+        for number, one in enumerate(entries):
+            found[one.label].add(one, number)
         sections = [self._examples()] if self.doubtful else []
-        others = sorted({one.label for one in entries} - set(self.class_names))
-        for name in (*self.class_names, *others):
-            own = sorted((one for one in entries if one.label == name), key=lambda one: -max(one.probabilities))
-            strips = [
-                Strip("", "", [_panel(one, self.thumbnail) for one in own[first : first + PER_STRIP]])
-                for first in range(0, len(own), PER_STRIP)
-            ]
-            sections += [Section(f"{name}: {len(own)}", [Gallery(strips)])] if own else []
-        missing = [name for name in self.class_names if all(one.label != name for one in entries)]
+        others = sorted(found.keys() - set(self.class_names))
+        sections += [self._section(name, found[name]) for name in (*self.class_names, *others) if name in found]
+        missing = [name for name in self.class_names if name not in found]
         if missing:
             sections.append(Section(f"No picture: {len(missing)}", [Paragraph(", ".join(missing))]))
-        return Page(f"{len(entries)} pictures, {len(self.class_names)} classes", sections, self.note)
+        count = sum(one.count for one in found.values())
+        return Page(f"{count} pictures, {len(self.class_names)} classes", sections, self.note)
+
+    def _section(self, name: str, own: _OfClass) -> Section:
+        shown = own.shown()
+        if len(shown) == own.count:
+            return Section(f"{name}: {own.count}", [self._gallery(shown)])
+        told = f"{own.count - len(shown)} pictures between the surest and the least sure stand in classified.csv alone."
+        surest, least_sure = self._gallery(shown[: own.half]), self._gallery(shown[own.half :])
+        return Section(f"{name}: {own.count}", [surest, Paragraph(told), least_sure])
+
+    def _gallery(self, shown: Sequence[_Shown]) -> Gallery:
+        panels = [
+            Panel([_small(self.thumbnail(one.picture))], one.picture, f"{-100 * one.doubt:.0f} %{one.wrong}")
+            for one in shown
+        ]
+        return Gallery([Strip("", "", panels[at : at + PER_STRIP]) for at in range(0, len(panels), PER_STRIP)])
 
     def _examples(self) -> Section:
         words = Paragraph(
@@ -109,12 +131,47 @@ class ContactSheet:
         return Section(f"Doubtful examples: {len(self.doubtful)}", [words, Cards(cards)])
 
 
-def write_classified(made: Made, entries: Sequence[Entry], sheet: ContactSheet) -> list[Path]:
+class _Shown(NamedTuple):
+    """What is shown of a picture; less for a surer one, and of equals for the first."""
+
+    doubt: float
+    number: int
+    picture: str
+    wrong: str
+
+
+class _OfClass:
+    """The pictures of one class as they pass: all, or where they are too many the surest and the least sure.
+
+    Attributes:
+        half: how many of either, where not all are kept.
+        count: of all.
+    """
+
+    def __init__(self, half: int) -> None:
+        self.half, self.count = half, 0
+        self._kept: list[_Shown] = []
+
+    def add(self, one: Entry, number: int) -> None:
+        """Notes the picture of that number."""
+        wrong = f", is {one.truth}" if one.truth not in (None, one.label) else ""
+        self._kept.append(_Shown(-max(one.probabilities), number, one.picture, wrong))
+        self.count += 1
+        if len(self._kept) > 4 * self.half:
+            self._kept = self.shown()
+
+    def shown(self) -> list[_Shown]:
+        """What is kept, the surest first."""
+        ranked = sorted(self._kept)
+        return ranked if len(ranked) <= 2 * self.half else ranked[: self.half] + ranked[-self.half :]
+
+
+def write_classified(made: Made, entries: Iterable[Entry], sheet: ContactSheet) -> list[Path]:
     """Write ``classified.csv``, ``classified.json`` and a contact sheet ``classified.html``.
 
     Args:
         made: the folder, and which of its files are ours.
-        entries: of all pictures.
+        entries: of all pictures; walked through several times, none is kept.
         sheet: class names, pictures and what is to be said.
 
     Raises InputError: the folder cannot be written, or holds a file of this name that is not ours.
@@ -123,14 +180,14 @@ def write_classified(made: Made, entries: Sequence[Entry], sheet: ContactSheet) 
     class_names = sheet.class_names
     known = any(one.truth is not None for one in entries)
     header = ["picture", "class", "probability", "likeness", *class_names, *(["truth"] if known else [])]
-    rows = [
+    rows = (
         (
             *(one.picture, one.label, max(one.probabilities), one.likeness),
             *(*one.probabilities, *([one.truth] if known else [])),
         )
         for one in entries
-    ]
-    records = [
+    )
+    records = (
         {
             "picture": one.picture,
             "class": one.label,
@@ -139,18 +196,12 @@ def write_classified(made: Made, entries: Sequence[Entry], sheet: ContactSheet) 
             **({"truth": one.truth} if known else {}),
         }
         for one in entries
-    ]
+    )
     return [
-        write_text_atomically(table, csv_text(header, rows)),
+        write_text_atomically(table, csv_lines(header, rows)),
         write_json(plain, records),
         write_text_atomically(html, sheet.page(entries).render()),
     ]
-
-
-def _panel(one: Entry, thumbnail: Callable[[str], np.ndarray]) -> Panel:
-    image = thumbnail(one.picture)
-    wrong = f", is {one.truth}" if one.truth not in (None, one.label) else ""
-    return Panel([_small(image)], one.picture, f"{100 * max(one.probabilities):.0f} %{wrong}")
 
 
 def _small(image: np.ndarray) -> np.ndarray:

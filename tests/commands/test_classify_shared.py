@@ -3,11 +3,29 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from sccan.commands import classify
+from sccan.commands.classify_pictures import _shares
+from sccan.engine.distributed import Runtime
+from sccan.files.photos import Photo
 from tests.commands.test_segment_shared import _files
 from tests.engine.processes import run_module
 from tests.predict.made_up import classifier_file, disc, save
+
+
+@pytest.mark.parametrize(("count", "processes"), [(0, 2), (1, 3), (10_000, 2), (8192, 3)])
+def test_every_picture_is_dealt_once_in_groups_and_every_process_has_as_many_shares(count: int, processes: int) -> None:
+    photos = [Photo(f"{number:05}.png", Path("none")) for number in range(count)]
+    dealt = [[*_shares(photos, 4, Runtime(torch.device("cpu"), rank, processes))] for rank in range(processes)]
+    assert len({len(shares) for shares in dealt}) == 1
+    together = [[photo for share in shares for photo in share] for shares in zip(*dealt, strict=True)]
+    assert [photo for photos in together for photo in sorted(photos, key=lambda one: one.name)] == photos
+    for share in (share for shares in dealt for share in shares):
+        for first in range(0, len(share), 4):
+            start = int(share[first].name[:5])
+            assert start % 4 == 0
+            assert share[first : first + 4] == photos[start : start + 4]
 
 
 @pytest.mark.slow

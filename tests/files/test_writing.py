@@ -30,9 +30,12 @@ PLAIN = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(max_size=4), PLAIN, min_size=1, max_size=4))
-def test_lists_that_are_not_in_memory_are_written_as_those_that_are(value: dict[str, Any]) -> None:
-    walked = {name: iter(one) if isinstance(one, list) else one for name, one in value.items()}
+@given(st.dictionaries(st.text(max_size=4), PLAIN, min_size=1, max_size=4) | st.lists(PLAIN, max_size=3))
+def test_lists_that_are_not_in_memory_are_written_as_those_that_are(value: dict[str, Any] | list[Any]) -> None:
+    if isinstance(value, list):
+        walked: Any = iter(value)
+    else:
+        walked = {name: iter(one) if isinstance(one, list) else one for name, one in value.items()}
     with tempfile.TemporaryDirectory() as folder:
         written = write_json(Path(folder) / "walked.json", walked).read_bytes().decode("utf-8", "surrogatepass")
     assert written == json.dumps(value, indent=2, ensure_ascii=False) + "\n"
