@@ -28,6 +28,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("segmentation", "engine", "classification"),
         ("method",),
         ("report", "attention", "backbones", "episodes", "settings"),
+        ("pictures",),
         ("files", "pointwise"),
         ("errors", "faults"),
     ),

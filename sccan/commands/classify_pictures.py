@@ -22,13 +22,13 @@ from sccan.engine.progress import Progress
 from sccan.errors import InputError, nearest
 from sccan.files.alone import alone_in
 from sccan.files.made import Made
-from sccan.files.photos import Photo, find_photos
 from sccan.files.plain import plain
 from sccan.files.reading import list_text
 from sccan.files.safe_names import safe_names
 from sccan.files.spool import Spool
 from sccan.files.tally import Tally
 from sccan.files.writing import written_beside
+from sccan.pictures.photos import Photo, find_photos
 from sccan.predict.classifier import Classifier, DoubtfulExample
 from sccan.predict.embedding import Embedding
 from sccan.predict.supports import Supports

@@ -10,8 +10,8 @@ from typing import Any
 
 from sccan.commands.entry import parser
 from sccan.errors import InputError
-from sccan.files.decoding import decode
 from sccan.files.tally import Tally
+from sccan.pictures.decoding import decode
 from sccan.report.findings import Finding, findings_data, findings_text, has_errors, repeated
 from sccan.segmentation.data.doctor import Question, examine
 from sccan.segmentation.data.folder import FOLDER, open_dataset

@@ -10,8 +10,8 @@ from sccan.commands.entry import say
 from sccan.engine.progress import Progress
 from sccan.errors import InputError
 from sccan.files.made import made_beside
-from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
+from sccan.pictures.photos import Photo, find_photos
 from sccan.predict.classifier import Classifier
 from sccan.predict.loading import load
 from sccan.predict.segmenter import Segmenter

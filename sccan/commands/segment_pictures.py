@@ -15,8 +15,8 @@ from sccan.builders.released.trained import load_trained
 from sccan.commands.entry import say
 from sccan.engine.distributed import Runtime, start
 from sccan.engine.progress import Progress
-from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
+from sccan.pictures.photos import Photo, find_photos
 from sccan.predict.foreseen import told_masks, told_memory
 from sccan.predict.quality import support_outcomes, told_weak, write_report
 from sccan.predict.segment_folder import SegmentedFolder

@@ -27,14 +27,14 @@ from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.faults import is_lost_device, is_want_of_memory
-from sccan.files.decoding import image_size
-from sccan.files.photos import read_photo
 from sccan.page.classes import ClassEntry
 from sccan.page.found import Facts, Kept, coded, decoded, read_facts, read_kept, write_kept
 from sccan.page.kept_features import KeptFeatures
 from sccan.page.places import require_inside
 from sccan.page.quality import MOST, ExampleCheck, check_examples
 from sccan.page.store import Store
+from sccan.pictures.decoding import image_size
+from sccan.pictures.photos import read_photo
 from sccan.predict.segmenter import Segmenter
 from sccan.segmentation.finding.segmenting import ClassState, EncodedShot, label_map, region_scores
 from sccan.segmentation.methods.guided_density import GuidedDensity

@@ -21,9 +21,9 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from sccan.errors import InputError
-from sccan.files.decoding import BROKEN
 from sccan.files.structured import Count, Finite, parse_json
 from sccan.files.writing import written_beside
+from sccan.pictures.decoding import BROKEN
 from sccan.report.pictures import resize_mask
 from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS
 from sccan.segmentation.finding.segmenting import Segmenting, label_map

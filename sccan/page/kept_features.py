@@ -13,9 +13,9 @@ import torch
 from sccan.engine.feature_files import FeatureFiles
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
-from sccan.files.photos import read_photo
 from sccan.page.places import Gallery
 from sccan.page.thumbnails import thumbnail
+from sccan.pictures.photos import read_photo
 from sccan.predict.segmenter import Segmenter
 
 IN_MEMORY = 384 << 20

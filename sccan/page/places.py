@@ -14,9 +14,9 @@ from pathlib import Path
 from sccan.errors import InputError
 from sccan.files.inside import real
 from sccan.files.kinds import IMAGE_FOLDERS, JOURNAL, LABEL_FOLDERS, MASK_ENDINGS, OBJECT_FOLDERS
-from sccan.files.photos import Photo, find_photos
 from sccan.files.tally import Tally
 from sccan.files.walking import TO_SAVE_ANEW
+from sccan.pictures.photos import Photo, find_photos
 from sccan.segmentation.data.annotations.places import BRUSH
 
 OURS = ".sccan"

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.files.photos import read_photo
 from sccan.page.events import Hub
 from sccan.page.finder import Finder
 from sccan.page.fitting import Fitter, GrabCut
@@ -20,6 +19,7 @@ from sccan.page.own_annotations import take_annotations
 from sccan.page.places import find_gallery
 from sccan.page.store import Mark, Store
 from sccan.page.thumbnails import SIDE, coloured
+from sccan.pictures.photos import read_photo
 from sccan.predict.segmenter import Segmenter
 from sccan.report.pictures import resize_mask
 from sccan.report.quality_page import WEAK_SUPPORT

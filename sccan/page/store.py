@@ -21,7 +21,6 @@ import msgspec
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
 from sccan.files.journal import Journal
 from sccan.files.plain import plain
 from sccan.files.reading import is_there
@@ -29,6 +28,7 @@ from sccan.files.structured import Count, Finite, Share, as_kind, read_json
 from sccan.files.writing import write_bytes_atomically, write_json
 from sccan.page.classes import ClassEntry, ClassList
 from sccan.page.places import OURS, Gallery, require_inside
+from sccan.pictures.decoding import read_label
 from sccan.segmentation.data.labels.palette import indexed_png
 from sccan.segmentation.data.labels.raw_png import LARGEST_CLASS
 from sccan.segmentation.finding.segmenting import WINS

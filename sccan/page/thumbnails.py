@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sccan.files.photos import read_photo
 from sccan.files.writing import written_beside
 from sccan.page.places import OURS, Gallery, require_inside
+from sccan.pictures.photos import read_photo
 from sccan.report.label_overlay import class_colour
 from sccan.report.pictures import encode, resize_image
 from sccan.report.sheets import fitted_size

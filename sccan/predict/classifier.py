@@ -34,8 +34,8 @@ from sccan.classification.methods.frozen_vectors import FrozenVectors
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import batched, joined, picture_vectors
 from sccan.errors import InputError
-from sccan.files.photos import Failure, Photo, Pictures, find_photos, is_single
 from sccan.files.tally import Tally
+from sccan.pictures.photos import Failure, Photo, Pictures, find_photos, is_single
 from sccan.predict.embedding import Embedding, Origin
 from sccan.predict.picture_model import PictureModel
 from sccan.predict.publishing import push

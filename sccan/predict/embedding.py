@@ -28,9 +28,9 @@ from sccan.builders.released.trained import Trained
 from sccan.episodes.episode import Features
 from sccan.episodes.stacking import picture_vectors
 from sccan.errors import InputError
-from sccan.files.photos import Photo
 from sccan.files.reading import regular_file
 from sccan.files.writing import written_beside
+from sccan.pictures.photos import Photo
 
 FORMAT = "sccan-embedding-1"
 VECTORS = "vectors"

@@ -10,8 +10,8 @@ import torch
 
 from sccan.builders.memory import MAPS, machine_bytes
 from sccan.errors import InputError
-from sccan.files.photos import AHEAD, Photo
 from sccan.files.tally import Tally
+from sccan.pictures.photos import AHEAD, Photo
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
 from sccan.segmentation.finding.segmenting import MAPS_KEPT

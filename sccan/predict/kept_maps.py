@@ -24,9 +24,9 @@ from sccan.episodes.stacking import joined
 from sccan.errors import InputError
 from sccan.files.formats import MapsOrigin
 from sccan.files.made import Made, made_before, says
-from sccan.files.photos import Photo
 from sccan.files.structured import read_json
 from sccan.files.writing import write_json
+from sccan.pictures.photos import Photo
 
 ABOUT = "maps.json"
 FORMAT = "sccan-maps-1"

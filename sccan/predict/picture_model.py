@@ -16,8 +16,8 @@ from sccan.engine.distributed import choose_device, computed_together
 from sccan.engine.modes import autocast, check_precision
 from sccan.engine.onnx_backbone import with_engine
 from sccan.errors import InputError
-from sccan.files.photos import Failure, Photo, Pictures, find_photos, readable
 from sccan.files.tally import Tally
+from sccan.pictures.photos import Failure, Photo, Pictures, find_photos, readable
 from sccan.predict.embedding import Embedding, embedded
 from sccan.segmentation.finding.segmenting import Segmenting
 

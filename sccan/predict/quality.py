@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sccan.files.journal import Record
-from sccan.files.photos import Photo
+from sccan.pictures.photos import Photo
 from sccan.predict.segment_folder import SegmentedFolder
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports

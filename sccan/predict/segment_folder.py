@@ -20,18 +20,18 @@ from typing import Any
 
 from sccan.errors import InputError
 from sccan.files.behind import done_behind
-from sccan.files.decoding import read_label
 from sccan.files.inside import real
 from sccan.files.journal import Journal, Record
 from sccan.files.kinds import JOURNAL
 from sccan.files.made import RECORD, Made
-from sccan.files.photos import File, Photo
 from sccan.files.plain import as_utf8
 from sccan.files.plain import plain as plain_text
 from sccan.files.safe_names import folded, shortened, unlike
-from sccan.files.shards import Packed
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically, write_text_atomically
+from sccan.pictures.decoding import read_label
+from sccan.pictures.photos import File, Photo
+from sccan.pictures.shards import Packed
 from sccan.predict.segmented_records import require_sound
 from sccan.predict.segmenter import SegmentedPicture, Segmenter
 from sccan.predict.supports import Supports

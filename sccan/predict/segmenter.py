@@ -27,9 +27,9 @@ from sccan.episodes.episode import Features
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.files.formats import MapsOrigin
-from sccan.files.photos import Failure, File, Photo, Pictures, find_photos, is_single, readable
 from sccan.files.tally import Tally
 from sccan.files.writing import write_bytes_atomically
+from sccan.pictures.photos import Failure, File, Photo, Pictures, find_photos, is_single, readable
 from sccan.predict.kept_maps import FORMAT, KeptMaps
 from sccan.predict.picture_model import PictureModel
 from sccan.predict.publishing import push

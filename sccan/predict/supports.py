@@ -14,12 +14,12 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
-from sccan.files.decoding import read_whole
-from sccan.files.heads import head_of
-from sccan.files.photos import Pixels, Source, as_rgb, read_photo
 from sccan.files.plain import as_utf8
 from sccan.files.tally import Tally
 from sccan.files.walking import walk
+from sccan.pictures.decoding import read_whole
+from sccan.pictures.heads import head_of
+from sccan.pictures.photos import Pixels, Source, as_rgb, read_photo
 from sccan.segmentation.data.annotations.examples import Annotated, read_examples
 from sccan.segmentation.data.annotations.places import KNOWN
 from sccan.segmentation.finding.segmenting import Shot

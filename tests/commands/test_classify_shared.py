@@ -8,7 +8,7 @@ import torch
 from sccan.commands import classify
 from sccan.commands.classify_pictures import _shares
 from sccan.engine.distributed import Runtime
-from sccan.files.photos import Photo
+from sccan.pictures.photos import Photo
 from tests.commands.test_segment_shared import _files
 from tests.engine.processes import run_module
 from tests.predict.made_up import classifier_file, disc, save

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from sccan.commands import classify, segment
-from sccan.files.decoding import read_label
 from sccan.files.made import RECORD
+from sccan.pictures.decoding import read_label
 from sccan.predict.segment_folder import JOURNAL
 from tests.predict.made_up import classifier_file, disc, save, segmenter_file, white_on_black
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from sccan.commands import label, segment
-from sccan.files.decoding import read_label
 from sccan.files.kinds import JOURNAL
 from sccan.page.own_annotations import take_annotations
 from sccan.page.places import find_gallery
 from sccan.page.serving import FIRST_PORT, claimed
 from sccan.page.store import Store
+from sccan.pictures.decoding import read_label
 from tests.predict.made_up import classifier_file, disc, save, segmenter_file, white_on_black
 
 Refusal = Callable[..., str]

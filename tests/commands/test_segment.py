@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 import sccan
 from sccan.builders.ready import DEFAULT
 from sccan.commands import segment
-from sccan.files.decoding import read_label
+from sccan.pictures.decoding import read_label
 from sccan.predict import Supports, segment_folder
 from tests.commands.conftest import Tiny
 from tests.predict.made_up import classifier_file, disc, save, segmenter_file, white_on_black

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sccan.errors import InputError
-from sccan.files.photos import find_photos
+from sccan.pictures.photos import find_photos
 from tests.predict.made_up import disc, save
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from sccan.errors import InputError
 from sccan.files.matching import PictureNames
-from sccan.files.photos import find_photos
 from sccan.files.tally import Tally
 from sccan.files.walking import walk
+from sccan.pictures.photos import find_photos
 from tests.predict.made_up import save
 
 DOT = np.zeros((4, 5, 3), np.uint8)

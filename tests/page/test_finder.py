@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from sccan.errors import InputError
-from sccan.files.photos import read_photo
 from sccan.page.finder import FOUND, Finder
 from sccan.page.places import key_of
 from sccan.page.store import Store
+from sccan.pictures.photos import read_photo
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
 from tests.page.conftest import NAMES, drawn

@@ -19,8 +19,8 @@ import httpx
 import numpy as np
 import pytest
 
-from sccan.files.decoding import read_label
 from sccan.page.places import OURS, key_of
+from sccan.pictures.decoding import read_label
 from tests.page.conftest import NAMES, SIZE
 from tests.predict.made_up import disc, save, segmenter_file
 

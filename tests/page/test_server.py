@@ -15,13 +15,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
 from sccan.page.guard import LARGE_BODY, SMALL_BODY
 from sccan.page.opening import Opening
 from sccan.page.places import key_of
 from sccan.page.server import build_app
 from sccan.page.serving import claimed
 from sccan.page.session import Session
+from sccan.pictures.decoding import read_label
 from sccan.predict.segmenter import Segmenter
 from tests.page.conftest import NAMES, SIZE, drawn
 from tests.predict.made_up import disc, save

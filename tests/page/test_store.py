@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
 from sccan.page.places import OURS, find_gallery, key_of
 from sccan.page.serving import LOCK, claimed
 from sccan.page.store import CLASSES, MASKS, STATES, Mark, Outdated, Store
+from sccan.pictures.decoding import read_label
 from tests.fuzz.structures import places_of
 from tests.page.conftest import drawn
 

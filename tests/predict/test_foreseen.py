@@ -9,7 +9,7 @@ import pytest
 
 from sccan.builders.released.trained import load_trained
 from sccan.errors import InputError
-from sccan.files.photos import Photo
+from sccan.pictures.photos import Photo
 from sccan.predict import foreseen
 from sccan.predict.foreseen import told_masks, told_memory
 from sccan.predict.segmenter import Segmenter

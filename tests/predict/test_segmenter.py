@@ -11,7 +11,7 @@ import sccan
 from sccan.builders.ready import DEFAULT
 from sccan.builders.released.trained import load_trained
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
+from sccan.pictures.decoding import read_label
 from sccan.predict import SegmentedPicture, Segmenter, Supports
 from sccan.segmentation.finding.segmenting import label_map
 from tests.predict.made_up import disc, little_memory

@@ -15,9 +15,9 @@ import numpy as np
 
 from sccan.episodes.index import IGNORE, ClassIndex, FoldLists
 from sccan.errors import InputError
-from sccan.files.decoding import image_size, read_image, read_label, read_whole
 from sccan.files.parallel import in_parallel
 from sccan.files.tally import Note, Tally
+from sccan.pictures.decoding import image_size, read_image, read_label, read_whole
 from sccan.report.findings import Finding, Level, repeated
 from sccan.segmentation.data.labels.palette import voc_luminances
 from sccan.segmentation.data.prepare.counts import compare_counts, count_table, published_counts, verdict

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from sccan.episodes.episode import EpisodeSpec
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
 from sccan.files.writing import write_bytes_atomically
+from sccan.pictures.decoding import read_label
 from sccan.segmentation.data.labels.masks import class_mask
 from sccan.segmentation.data.labels.palette import indexed_png
 from sccan.segmentation.data.sampling.pictures import Picture, PictureStore

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sccan.files.decoding import read_label
 from sccan.page.opening import PageServer
 from sccan.page.places import OURS
 from sccan.page.server import build_app
 from sccan.page.serving import claimed
 from sccan.page.session import Session
 from sccan.page.store import MASKS
+from sccan.pictures.decoding import read_label
 from sccan.predict.segmenter import Segmenter
 
 

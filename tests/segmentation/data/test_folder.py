@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
+from sccan.pictures.decoding import read_label
 from sccan.segmentation.data.folder import FolderDataset, open_dataset, open_folder, read_folds
 from sccan.segmentation.data.sets.datasets import describe
 from sccan.segmentation.data.sets.scan import build_index

@@ -17,11 +17,11 @@ import numpy as np
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.ways import ClassPictures
 from sccan.errors import InputError
-from sccan.files.decoding import decode, upright_of
-from sccan.files.heads import BROKEN, opened, reason
 from sccan.files.kinds import PICTURE_SUFFIXES
 from sccan.files.reading import read_bytes
 from sccan.files.tally import Tally
+from sccan.pictures.decoding import decode, upright_of
+from sccan.pictures.heads import BROKEN, opened, reason
 
 SPLITS = ("train", "val", "test")
 
@@ -246,7 +246,7 @@ def decode_picture(data: bytes, title: str, *, turned: bool = True) -> np.ndarra
 
 
     Grey, palette and CMYK pictures are converted and transparency is dropped, as by the published readers; deeper
-    samples become 8 bits as everywhere (`sccan.files.depth`).
+    samples become 8 bits as everywhere (`sccan.pictures.depth`).
 
     Args:
         turned: turn it upright where its camera noted how it was held; published readers do not.

@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.files.decoding import image_size
 from sccan.files.plain import plain
 from sccan.files.tally import Note, Tally
+from sccan.pictures.decoding import image_size
 from sccan.segmentation.data.annotations.places import Place
 
 Numbers = Mapping[str, int]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.files.decoding import open_label, upright_of
 from sccan.files.kinds import BACKGROUND_NAMES
 from sccan.files.plain import plain
 from sccan.files.reading import read_lines
 from sccan.files.tally import Note
+from sccan.pictures.decoding import open_label, upright_of
 from sccan.segmentation.data.annotations.annotated import Annotations, Marked, ordered_classes
 from sccan.segmentation.data.annotations.mask_pngs import masks_of, require_size
 from sccan.segmentation.data.annotations.places import Place

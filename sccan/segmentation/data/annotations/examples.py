@@ -6,7 +6,7 @@
     examples/*.json ...                  what a labelling tool has exported (`formats`)
     examples/cat/, examples/dog/         one folder of either kind per class
 
-What mask values mean stands in `sccan.files.masks`.
+What mask values mean stands in `sccan.pictures.masks`.
 """
 
 from __future__ import annotations

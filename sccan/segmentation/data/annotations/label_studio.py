@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.files.decoding import image_size
 from sccan.files.kinds import is_picture
-from sccan.files.masks import read_mask
 from sccan.files.plain import plain
 from sccan.files.structured import shown
 from sccan.files.tally import Note, Tally
+from sccan.pictures.decoding import image_size
+from sccan.pictures.masks import read_mask
 from sccan.segmentation.data.annotations.annotated import Annotations, Draw, Marked, Numbers, ordered_classes
 from sccan.segmentation.data.annotations.contents import parsed
 from sccan.segmentation.data.annotations.mask_pngs import require_size

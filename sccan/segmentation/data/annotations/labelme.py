@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import image_size
-from sccan.files.heads import BROKEN
 from sccan.files.kinds import BACKGROUND_NAMES
 from sccan.files.plain import plain
 from sccan.files.structured import Finite, read_json, shown
 from sccan.files.tally import Note, Tally
+from sccan.pictures.decoding import image_size
+from sccan.pictures.heads import BROKEN
 from sccan.segmentation.data.annotations.annotated import Annotations, Marked, ordered_classes
 from sccan.segmentation.data.annotations.contents import parsed
 from sccan.segmentation.data.annotations.places import Place

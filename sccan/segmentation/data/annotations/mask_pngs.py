@@ -10,9 +10,9 @@ import numpy as np
 
 from sccan.errors import InputError
 from sccan.files.kinds import LABEL_FOLDERS, MASK_ENDINGS
-from sccan.files.masks import IGNORE, objects, read_mask
 from sccan.files.safe_names import folded
 from sccan.files.tally import Note, Tally
+from sccan.pictures.masks import IGNORE, objects, read_mask
 from sccan.segmentation.data.annotations.annotated import Annotations, Marked
 from sccan.segmentation.data.annotations.places import Place
 

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.heads import BROKEN
 from sccan.files.plain import plain
 from sccan.files.structured import Finite, as_kind
 from sccan.files.tally import Note, Tally
+from sccan.pictures.heads import BROKEN
 from sccan.segmentation.data.annotations.annotated import Annotations, Marked, ordered_classes, require_pictures
 from sccan.segmentation.data.annotations.contents import parsed
 from sccan.segmentation.data.annotations.places import Place

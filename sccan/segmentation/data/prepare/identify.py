@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
 from sccan.files.parallel import in_parallel
+from sccan.pictures.decoding import read_label
 from sccan.segmentation.data.annotations.coco_labels import VARIANTS, LabelVariant, paint
 from sccan.segmentation.data.annotations.instances import Instances, Picture, annotations_of
 from sccan.segmentation.data.prepare.coco import CLASS_NUMBERS

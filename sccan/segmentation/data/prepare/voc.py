@@ -24,12 +24,12 @@ from sccan.episodes.index import IGNORE
 from sccan.errors import InputError, needs
 from sccan.files.alone import alone_in
 from sccan.files.archives import unpack
-from sccan.files.decoding import read_label
 from sccan.files.download import Archive
 from sccan.files.inside import real
 from sccan.files.parallel import in_parallel
 from sccan.files.reading import read_bytes
 from sccan.files.writing import write_text_atomically
+from sccan.pictures.decoding import read_label
 from sccan.segmentation.data.labels.raw_png import is_finished, write_label
 from sccan.segmentation.data.prepare.lists import pair_lines, read_names
 from sccan.segmentation.data.prepare.official import SBD, VOC_2012

@@ -18,7 +18,7 @@ from sccan.episodes.episode import Episode, EpisodeSpec, Features
 from sccan.episodes.index import ClassIndex
 from sccan.episodes.stacking import stack_features, stack_images
 from sccan.errors import InputError
-from sccan.files.decoding import read_image, read_label
+from sccan.pictures.decoding import read_image, read_label
 from sccan.segmentation.data.labels.masks import boxed_mask, class_mask
 from sccan.segmentation.data.transforms.published import FixedTransform
 

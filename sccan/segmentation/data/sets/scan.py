@@ -22,11 +22,11 @@ from sccan.episodes.index import IGNORE, ClassIndex
 from sccan.errors import InputError
 from sccan.files.arrays import read_arrays
 from sccan.files.cache import cache_folder
-from sccan.files.decoding import check_complete, image_size, read_label, read_whole
 from sccan.files.inside import real
 from sccan.files.parallel import end_with_parent
 from sccan.files.plain import plain
 from sccan.files.writing import written_beside
+from sccan.pictures.decoding import check_complete, image_size, read_label, read_whole
 from sccan.segmentation.data.sets.lists import Pairs
 
 FORMAT = 1

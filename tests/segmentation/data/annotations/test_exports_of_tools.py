@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
+from sccan.pictures.decoding import read_label
 from sccan.predict.supports import Supports
 from sccan.segmentation.data.annotations.examples import read_examples
 from sccan.segmentation.data.annotations.shapes import SHARES

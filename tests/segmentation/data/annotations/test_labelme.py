@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_label
+from sccan.pictures.decoding import read_label
 from sccan.segmentation.data.annotations.labelme import LabelMeTask, label_of, make_label, names_in
 
 SIZE = (12, 20)

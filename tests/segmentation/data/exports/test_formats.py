@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import image_size
+from sccan.pictures.decoding import image_size
 from sccan.segmentation.data.annotations.examples import read_examples
 from sccan.segmentation.data.exports.formats import FORMATS, Options, write_format
 from sccan.segmentation.data.exports.labelled import Labelled, plain_names

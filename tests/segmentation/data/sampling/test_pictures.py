@@ -13,7 +13,7 @@ from PIL import Image
 from sccan.episodes.episode import EpisodeSpec, Features
 from sccan.episodes.index import ClassIndex
 from sccan.errors import InputError
-from sccan.files.decoding import read_image, read_label
+from sccan.pictures.decoding import read_image, read_label
 from sccan.segmentation.data.labels.masks import boxed_mask
 from sccan.segmentation.data.sampling.pictures import PictureStore, SegmentationSource
 from sccan.segmentation.data.transforms.published import KeepAspect

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_image, read_label
+from sccan.pictures.decoding import read_image, read_label
 from sccan.segmentation.data.shapes import dataset as shapes
 from sccan.segmentation.data.shapes import drawing as shapes_draw
 

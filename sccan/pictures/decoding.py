@@ -17,12 +17,12 @@ import simplejpeg
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.depth import eight_bits, opacity_of
-from sccan.files.heads import BROKEN, Head, check_bytes, head_of, opened, reason, require_file
-from sccan.files.orientation import PNG_SIGNATURE, upright
-from sccan.files.png_chunks import check_rows, only_pixels
-from sccan.files.quiet import silence_decoders
 from sccan.files.reading import unreadable
+from sccan.pictures.depth import eight_bits, opacity_of
+from sccan.pictures.heads import BROKEN, Head, check_bytes, head_of, opened, reason, require_file
+from sccan.pictures.orientation import PNG_SIGNATURE, upright
+from sccan.pictures.png_chunks import check_rows, only_pixels
+from sccan.pictures.quiet import silence_decoders
 
 COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 JPEG = ("JPEG", "MPO")

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import image_size, read_image, read_label, read_whole
-from sccan.files.heads import head_of
-from tests.files.pictures import jpeg, png_declaring
+from sccan.pictures.decoding import image_size, read_image, read_label, read_whole
+from sccan.pictures.heads import head_of
+from tests.pictures.pictures import jpeg, png_declaring
 
 NOISE = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
 JPEG = jpeg(NOISE)

@@ -16,8 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from sccan.errors import InputError
 from sccan.files.limits import LIMITS, check_size, limit
-from sccan.files.orientation import PNG_SIGNATURE, is_in_tag, orientation_of, upright_size
 from sccan.files.reading import regular_file
+from sccan.pictures.orientation import PNG_SIGNATURE, is_in_tag, orientation_of, upright_size
 
 BROKEN = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, AttributeError),

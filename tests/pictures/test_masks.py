@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.masks import IGNORE, Mask, objects, read_mask
+from sccan.pictures.masks import IGNORE, Mask, objects, read_mask
 
 HERE = np.zeros((40, 50), bool)
 HERE[5:30, 10:40] = True

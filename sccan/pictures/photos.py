@@ -15,15 +15,15 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sccan.errors import InputError
-from sccan.files.decoding import Decoded, decode, on_white, read_whole
-from sccan.files.depth import eight_bits
-from sccan.files.heads import head_of, opened
 from sccan.files.inside import real
 from sccan.files.plain import as_utf8, plain
 from sccan.files.reading import read_text, regular_file
-from sccan.files.shards import RANGE, SHARD, Packed, in_shard, named_shards
 from sccan.files.tally import Tally
 from sccan.files.walking import no_pictures, walk
+from sccan.pictures.decoding import Decoded, decode, on_white, read_whole
+from sccan.pictures.depth import eight_bits
+from sccan.pictures.heads import head_of, opened
+from sccan.pictures.shards import RANGE, SHARD, Packed, in_shard, named_shards
 
 LIST = ".txt"
 """Suffix of a list of pictures."""
@@ -100,7 +100,7 @@ def is_single(pictures: Pictures) -> bool:
 def read_photo(path: Path) -> np.ndarray:
     """A file as RGB uint8 [h, w, 3], turned upright.
 
-    Grey, palette and CMYK pictures are converted, deeper samples are stretched to 8 bits (`sccan.files.depth`), and
+    Grey, palette and CMYK pictures are converted, deeper samples are stretched to 8 bits (`sccan.pictures.depth`), and
     what is transparent becomes white.
 
     Raises InputError: it is missing, damaged, or no picture.

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import check_complete, image_size, read_image, read_label
+from sccan.pictures.decoding import check_complete, image_size, read_image, read_label
 
 VALUES = np.array([[0, 1, 2, 255, 20], [7, 7, 0, 0, 255], [3, 0, 0, 1, 80]], np.uint8)
 COLOURS = np.random.default_rng(0).integers(0, 256, (37, 52, 3), dtype=np.uint8)

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from sccan.classification.data.splits.pictures import FilePictures, decode_picture
-from sccan.files.decoding import image_size, read_image, read_label, read_whole
-from sccan.files.masks import read_mask
-from sccan.files.orientation import upright
-from sccan.files.photos import as_rgb, read_photo
-from tests.files.pictures import STORED, noted, with_exif, with_xmp
+from sccan.pictures.decoding import image_size, read_image, read_label, read_whole
+from sccan.pictures.masks import read_mask
+from sccan.pictures.orientation import upright
+from sccan.pictures.photos import as_rgb, read_photo
+from tests.pictures.pictures import STORED, noted, with_exif, with_xmp
 
 FORMS = ("jpg", "png", "webp", "tif")
 
@@ -50,7 +50,7 @@ def test_xmp_may_be_written_in_several_ways(tmp_path: Path, form: str) -> None:
 
 
 def test_exif_counts_before_xmp_and_what_is_no_orientation_says_nothing(tmp_path: Path) -> None:
-    from tests.files.pictures import xmp
+    from tests.pictures.pictures import xmp
 
     Image.fromarray(STORED).save(tmp_path / "a.jpg", exif=noted(1), xmp=xmp(6))
     assert image_size(tmp_path / "a.jpg") == (20, 30)

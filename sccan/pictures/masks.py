@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import open_label, upright_of
 from sccan.files.tally import Tally
+from sccan.pictures.decoding import open_label, upright_of
 
 IGNORE = 255
 LEVELS = 32

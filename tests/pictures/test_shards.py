@@ -11,9 +11,9 @@ import pytest
 
 from sccan.commands import segment
 from sccan.errors import InputError
-from sccan.files.photos import find_photos, readable
-from sccan.files.shards import named_shards
 from sccan.files.tally import Tally
+from sccan.pictures.photos import find_photos, readable
+from sccan.pictures.shards import named_shards
 from tests.commands.test_segment_shared import _files
 from tests.engine.processes import run_module
 from tests.predict.made_up import disc, save, segmenter_file, white_on_black

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_image, read_whole
-from sccan.files.depth import eight_bits
+from sccan.pictures.decoding import read_image, read_whole
+from sccan.pictures.depth import eight_bits
 
 EIGHT = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 EIGHT[0, 0] = 255

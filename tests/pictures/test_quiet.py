@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_image, read_label, read_whole
+from sccan.pictures.decoding import read_image, read_label, read_whole
 
 PIXELS = cv2.resize(np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8), (80, 64))
 READERS = (read_image, read_whole, read_label)

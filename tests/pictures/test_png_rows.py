@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.decoding import read_image, read_label, read_whole
-from sccan.files.png_chunks import INTERLACED, check_rows
+from sccan.pictures.decoding import read_image, read_label, read_whole
+from sccan.pictures.png_chunks import INTERLACED, check_rows
 
 KINDS = [(0, depth) for depth in (1, 2, 4, 8, 16)] + [(3, depth) for depth in (1, 2, 4, 8)]
 KINDS += [(colour, depth) for colour in (2, 4, 6) for depth in (8, 16)]

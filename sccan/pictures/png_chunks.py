@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 from sccan.errors import InputError
-from sccan.files.orientation import PNG_SIGNATURE
+from sccan.pictures.orientation import PNG_SIGNATURE
 
 PIXELS = b"IDAT"
 KEPT = (b"IHDR", b"PLTE", b"tRNS", PIXELS, b"IEND")

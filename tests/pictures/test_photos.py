@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from sccan.errors import InputError
-from sccan.files.photos import Photo, as_rgb, find_photos, is_single, read_photo, readable
 from sccan.files.tally import Tally
+from sccan.pictures.photos import Photo, as_rgb, find_photos, is_single, read_photo, readable
 from tests.predict.made_up import disc, save
 
 IMAGE, _ = disc(24, 36)
