@@ -5,10 +5,9 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from sccan.builders.segmentation.data import logit_score, open_data, protocol_of
-from sccan.builders.segmentation.testing import scored_classes
+from sccan.builders.segmentation.testing import fold_manifest, scored_classes
 from sccan.commands.entry import add_config_options, parser
 from sccan.engine.distributed import Runtime, start
-from sccan.episodes.manifest import Manifest, read_manifest
 from sccan.errors import InputError
 from sccan.files.made import made_beside
 from sccan.files.writing import write_json
@@ -56,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _score(cfg: CfgNode, runtime: Runtime, manifest_file: Path, folder: Path) -> SeedOutcome:
     data = open_data(cfg, runtime)
-    manifest: Manifest = read_manifest(manifest_file, data.test_store.index)
+    manifest = fold_manifest(manifest_file, data)
     protocol, made_under = protocol_of(cfg), manifest.header.get("protocol", "")
     if made_under != protocol.name:
         raise InputError(

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sccan.builders.segmentation.data import open_data
+from sccan.builders.segmentation.testing import episode_plans, fold_manifest
 from sccan.commands.episodes import main
+from sccan.config import load_config
+from sccan.episodes.manifest import write_manifest
+from sccan.errors import InputError
 from sccan.files.made import RECORD
 from sccan.reference import tiny_dataset
+from tests.engine.toy import cpu
 
 Refusal = Callable[[Callable[[list[str] | None], int], list[str]], str]
 
@@ -59,6 +67,29 @@ def test_no_name_makes_a_line_of_its_own(config: Path, tmp_path: Path, capsys: p
     assert text.count("error: forged") == 4
     assert not [line for line in text.splitlines() if line.startswith("error:")]
     assert "\x1b" not in text
+
+
+def test_episodes_of_several_queries_and_of_classes_that_are_trained_on_are_not_scored(
+    config: Path, tmp_path: Path
+) -> None:
+    cfg = load_config(str(config))
+    data = open_data(cfg, cpu())
+    index, file = data.test_store.index, tmp_path / "episodes.jsonl"
+    spec = next(iter(episode_plans(cfg, data)[0][1].episodes()))
+    other = next(n for n in range(len(index.names)) if n not in spec.pictures and index.counts[n, spec.classes[0]])
+    base = data.fold.base[0]
+    shown = [n for n in range(len(index.names)) if index.counts[n, base]][:3]
+
+    def made(**changes: Any) -> Path:
+        facts = {"dataset": "pascal", "fold": 1, "protocol": "stratified", "seed": 3}
+        write_manifest(file, [replace(spec, **changes)], index, **facts)
+        return file
+
+    assert fold_manifest(made(), data).specs == (spec,)
+    with pytest.raises(InputError, match="has 1 classes with 2 queries each; masks are scored for one class in one"):
+        fold_manifest(made(query=((*spec.query[0], other),)), data)
+    with pytest.raises(InputError, match=rf"is of class {base}, on which fold 0 trains; it was made for fold 1"):
+        fold_manifest(made(classes=(base,), query=(tuple(shown[:1]),), support=(tuple(shown[1:]),)), data)
 
 
 def test_a_manifest_is_shown_with_and_without_its_data(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -31,8 +32,9 @@ from sccan.builders.tested_weights import TestedWeights, refuse_checkpoint, weig
 from sccan.engine.distributed import Runtime
 from sccan.engine.environment import source_revision
 from sccan.episodes.episode import EpisodeSpec, Features
-from sccan.episodes.manifest import ManifestPlan, manifest_hash, read_manifest
+from sccan.episodes.manifest import Manifest, ManifestPlan, manifest_hash, read_manifest
 from sccan.episodes.plan import EpisodePlan
+from sccan.errors import InputError
 from sccan.method import Method
 from sccan.report.results import BaselineOutcome, Result, SeedOutcome
 from sccan.segmentation.data.folder import made_as
@@ -108,12 +110,33 @@ def open_test(cfg: CfgNode, runtime: Runtime, *, weights: str = "", manifest: st
 def episode_plans(cfg: CfgNode, data: SegmentationData, manifest: str = "") -> list[tuple[int, EpisodePlan]]:
     """Seed and plan of every list of episodes."""
     if manifest:
-        read = read_manifest(manifest, data.test_store.index)
+        read = fold_manifest(manifest, data)
         return [(int(read.header["seed"]), ManifestPlan(read))]
     protocol = protocol_of(cfg)
     n_episodes = cfg.TEST.EPISODES or protocol.n_episodes(data.dataset.name)
     seeds = cfg.TEST.SEEDS or protocol.seeds
     return [(seed, novel_plan(cfg, data, n_episodes=n_episodes, seed=seed)) for seed in seeds]
+
+
+def fold_manifest(path: str | Path, data: SegmentationData) -> Manifest:
+    """The episodes of a file, for the fold at hand.
+
+    Raises InputError: see `read_manifest`; an episode has several classes or queries, or a class that the fold trains
+        on.
+    """
+    found = read_manifest(path, data.test_store.index)
+    for spec in found.specs:
+        if len(spec.classes) > 1 or len(spec.query[0]) > 1:
+            raise InputError(
+                f"manifest {path}: episode {spec.number} has {len(spec.classes)} classes with {len(spec.query[0])} "
+                "queries each; masks are scored for one class in one query"
+            )
+        if spec.classes[0] not in data.fold.novel:
+            raise InputError(
+                f"manifest {path}: episode {spec.number} is of class {spec.classes[0]}, on which fold "
+                f"{data.fold.number} trains; it was made for fold {found.header['fold']}: choose the settings of that"
+            )
+    return found
 
 
 def _tested(cfg: CfgNode, data: SegmentationData, seed: int, plan: EpisodePlan) -> Tested:
