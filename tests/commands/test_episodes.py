@@ -13,11 +13,11 @@ import pytest
 from sccan.builders.segmentation.data import open_data
 from sccan.builders.segmentation.testing import episode_plans, fold_manifest
 from sccan.commands.episodes import main
-from sccan.config import load_config
 from sccan.episodes.manifest import write_manifest
 from sccan.errors import InputError
 from sccan.files.made import RECORD
 from sccan.reference import tiny_dataset
+from sccan.settings.loading import load_config
 from tests.engine.toy import cpu
 
 Refusal = Callable[[Callable[[list[str] | None], int], list[str]], str]
