@@ -28,15 +28,15 @@ from sccan.segmentation.parts.anchors import Anchors, anchors_of, log_odds
 from sccan.segmentation.parts.cells import CellMasks, cell_masks
 from sccan.segmentation.parts.cuts import ious_of_cuts
 from sccan.segmentation.parts.density import log_ratio
-from sccan.segmentation.parts.guided import guided
+from sccan.segmentation.parts.guided import guided, halved
 from sccan.segmentation.parts.kept_sums import KeptSums, digest
 from sccan.segmentation.parts.places import BOTH, LOOKS, PLACES, gain_of_places, placed_sums
 from sccan.segmentation.parts.thickness import thickness
 
 PICTURE = "picture"
 """Name of the small picture among the features."""
-LARGE, SMALL = 2, 4
-"""Pixels of the input per pixel of the picture that masks follow, and per cell on which the filter is found."""
+SMALL = 4
+"""Pixels of the input per cell on which the filter is found; masks follow a picture of twice as many."""
 SOFT = 5.0
 """Log ratios are squashed before they are filtered, tanh(l / 5), so that certain cells do not outshout the others."""
 MOST_LEFT_OUT = 8
@@ -137,7 +137,7 @@ class GuidedDensity(TrainingFreeMethod):
         return True
 
     def beside(self, features: Features, images: Tensor) -> dict[str, Tensor]:
-        return {PICTURE: denormalize(F.avg_pool2d(images, LARGE, ceil_mode=True)).div_(255).clamp_(0, 1)}
+        return {PICTURE: denormalize(halved(images)).div_(255).clamp_(0, 1)}
 
     def condition(self, support: Features, labels: Tensor) -> tuple[GuidedDensityEpisode, ...]:
         """One entry per episode."""
@@ -164,7 +164,7 @@ class GuidedDensity(TrainingFreeMethod):
 
     def _pictures(self, features: Features) -> list[list[Picture]]:
         """Of every episode."""
-        cells = self.cells.debiased(self.cells.unit(features), features).contiguous()  # [B, n, L, C]
+        cells = self.cells.debiased(self.cells.unit(features), features)  # [B, n, L, C]
         colours, grid = features.maps[PICTURE].float(), self.cells.grid(features)
         maps = [features.maps[name] for name in self.cells.stages] if self.kept is not None else []
         return [
@@ -265,6 +265,6 @@ class GuidedDensity(TrainingFreeMethod):
     def _guided(self, ratios: Tensor, grid: tuple[int, int], pictures: Tensor, radius: int) -> Tensor:
         """Squashed scores, in [-1, 1] or little beyond, on the pixels of pictures [n, 3, ...], of log ratios [n, L]."""
         squashed = (ratios / SOFT).tanh().unflatten(-1, grid)[:, None]
-        small = F.avg_pool2d(pictures, SMALL // LARGE, ceil_mode=True)
+        small = halved(pictures)
         scores = F.interpolate(squashed, small.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         return guided(scores, small, pictures, radius=radius, regularity=self.regularity)

@@ -13,8 +13,18 @@ from torch import Tensor
 
 
 def unit_cells(maps: Tensor) -> Tensor:
-    """Maps [..., C, h, w] as cells of length one, [..., L, C], float32; zeros stay zeros."""
-    return F.normalize(maps.float().flatten(-2).transpose(-1, -2), dim=-1)
+    """Maps [..., C, h, w] as cells of length one, each in one piece, [..., L, C], float32; zeros stay zeros."""
+    return F.normalize(maps.float().flatten(-2).transpose(-1, -2).contiguous(), dim=-1)
+
+
+def at_grid(cells: Tensor, grid: tuple[int, int], wanted: tuple[int, int]) -> Tensor:
+    """Cells [..., L, C] of a grid as those of another one, bilinear between their centres.
+
+    Channels lie side by side meanwhile, with which torch is several times as fast.
+    """
+    maps = cells.flatten(0, -3).unflatten(1, grid).permute(0, 3, 1, 2)  # [n, C, h, w]
+    found = F.interpolate(maps, size=wanted, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    return found.flatten(1, 2).unflatten(0, cells.shape[:-2])
 
 
 def on_grid(cells: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from sccan.backbones.pixels import normalize
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Features
-from sccan.segmentation.parts.cells import to_pixels, unit_cells
+from sccan.segmentation.parts.cells import at_grid, unit_cells
 from sccan.segmentation.parts.positions import debiased, debiasing_rank, position_free_basis
 
 
@@ -41,14 +41,12 @@ class FrozenCells:
 
     def unit(self, features: Features) -> Tensor:
         """R: cells of length one, [..., L, C] of maps [..., C, h, w]."""
-        first, *others = (features.maps[name] for name in self.stages)
-        if not others:
-            return unit_cells(first)
-        parts = [F.normalize(first.float(), dim=-3)]
-        for other in others:
-            unit, grid = F.normalize(other.float(), dim=-3), self.grid(features)
-            parts.append(unit if unit.shape[-2:] == grid else to_pixels(unit, grid))
-        return unit_cells(torch.cat(parts, dim=-3))
+        grid, joined = self.grid(features), []
+        for name in self.stages:
+            maps = features.maps[name]
+            own, cells = (maps.shape[-2], maps.shape[-1]), unit_cells(maps)
+            joined.append(cells if own == grid else at_grid(cells, own, grid))
+        return joined[0] if len(joined) == 1 else F.normalize(torch.cat(joined, dim=-1), dim=-1)
 
     def debiased(self, cells: Tensor, features: Features) -> Tensor:
         """D: cells R of these features in the channels that debiasing keeps, of length one, [..., L, M]."""

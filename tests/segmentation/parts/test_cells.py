@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sccan.segmentation.parts.cells import (
+    at_grid,
     cell_masks,
     dilated,
     masked_means,
@@ -97,3 +98,11 @@ def test_pixels_lie_between_centres_of_cells() -> None:
     grid = on_grid(torch.tensor([[0.0, 1.0]]), (1, 2))
     assert grid.shape == (1, 1, 1, 2)
     assert to_pixels(grid, (1, 4)).flatten().tolist() == pytest.approx([0.0, 0.25, 0.75, 1.0])
+
+
+def test_cells_of_another_grid_lie_between_the_centres_of_their_own() -> None:
+    maps = torch.randn(2, 3, 5, 4, 6, generator=torch.Generator().manual_seed(0))
+    found = at_grid(maps.flatten(-2).transpose(-1, -2).contiguous(), (4, 6), (8, 9))
+    wanted = to_pixels(maps, (8, 9)).flatten(-2).transpose(-1, -2)
+    torch.testing.assert_close(found, wanted)
+    assert found.is_contiguous()

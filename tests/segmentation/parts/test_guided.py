@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sccan.segmentation.parts.guided import guided
+from sccan.segmentation.parts.guided import guided, halved
 
 REGULARITY = 1e-3
 
@@ -67,3 +67,9 @@ def test_radius_0_leaves_the_scores_as_they_are() -> None:
     found = guided(scores, small, large, radius=0, regularity=REGULARITY)
     want = F.interpolate(scores[:, None], (12, 10), mode="bilinear", align_corners=False)[:, 0]
     torch.testing.assert_close(found, want, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(8, 6), (7, 6), (8, 5), (1, 3)])
+def test_halved_pictures_are_pooled_ones(size: tuple[int, int]) -> None:
+    pictures = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(halved(pictures), F.avg_pool2d(pictures, 2, ceil_mode=True))
