@@ -124,10 +124,11 @@ class GuidedDensity(TrainingFreeMethod):
         Raises InputError: see `TrainingFreeMethod`, or a number is out of range.
         """
         super().__init__(backbone, stages, rank=rank)
-        if not radii or min(radii) < 0 or min(sigma, regularity, radius_share) <= 0:
+        if not radii or min(*radii, reach) < 0 or min(sigma, regularity, radius_share) <= 0:
             raise InputError(
-                f"guided_density was given sigma {sigma}, radii {list(radii)}, radius share {radius_share} and "
-                f"regularity {regularity}; expected at least one radius from 0, and numbers above 0"
+                f"guided_density was given sigma {sigma}, reach {reach}, radii {list(radii)}, radius share "
+                f"{radius_share} and regularity {regularity}; expected at least one radius from 0, a reach from 0, and "
+                "numbers above 0"
             )
         self.sigma, self.odds_weight, self.reach = sigma, odds_weight, reach
         self.radii, self.radius_share, self.regularity = tuple(sorted(radii)), radius_share, regularity
@@ -198,9 +199,8 @@ class GuidedDensity(TrainingFreeMethod):
         """Log ratios [L] of an example by all others, where places never count and where they may."""
         others = [k for k in range(len(masks.foreground)) if k != number]
         sums = self._sums(example, anchors, left_out=number)
-        counts = (sum(group.counts[k] for k in others) for group in (anchors.foreground, anchors.background))
+        front, back = (sum(group.counts[k] for k in others) for group in (anchors.foreground, anchors.background))
         odds = log_odds(CellMasks(masks.foreground[others], masks.background[others]))
-        front, back = counts
         never, maybe = (self._log_ratio(sums, (front, back), odds, least) for least in (NEVER, LEAST_GAIN))
         return never, maybe
 

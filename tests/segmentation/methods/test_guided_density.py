@@ -107,10 +107,12 @@ def test_kept_sums_change_nothing_and_a_further_example_is_compared_alone(monkey
 
 def test_there_is_nothing_to_train_and_numbers_are_positive() -> None:
     assert _method().parameter_groups() == {}
-    with pytest.raises(InputError, match="expected at least one radius from 0, and numbers above 0"):
+    with pytest.raises(InputError, match="expected at least one radius from 0, a reach from 0, and numbers above 0"):
         _method(radii=())
     with pytest.raises(InputError, match="sigma 0"):
         _method(sigma=0)
+    with pytest.raises(InputError, match="reach -0.1"):
+        _method(reach=-0.1)
 
 
 def _drawn(pictures: list[torch.Tensor]) -> Features:
