@@ -195,9 +195,9 @@ def _refusal(path: Path, head: bytes) -> str:
 
 
 def _refused_zip(path: Path) -> str:
-    if not zipfile.is_zipfile(path):
-        return "is cut short: it begins like a file of weights, but has no end; fetch it again"
     try:
+        if not zipfile.is_zipfile(path):
+            return "is cut short: it begins like a file of weights, but has no end; fetch it again"
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):

@@ -169,7 +169,7 @@ def _jpeg(data: bytes, head: Head) -> np.ndarray | None:
         simplejpeg.decode_jpeg(data, "CMYK", fastdct=True, fastupsample=True, min_height=1, min_width=1)
     except ValueError:
         return None
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), COLOUR)
+    found = _by_opencv(data, COLOUR)
     return None if found is None else cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
 
 
@@ -180,7 +180,7 @@ def _deep(
     if head.form == "PNG":
         _load(picture, title)
         data = only_pixels(data, title)
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    found = _by_opencv(data, cv2.IMREAD_UNCHANGED)
     if head.mode == "CMYK" or (found is not None and found.ndim == 3 and found.shape[2] not in (3, 4)):
         raise InputError(f"{title} has inks or channels ({head.mode}) of more than 8 bits; convert it to RGB of 8 bits")
     stored = np.asarray(_load(picture, title)) if found is None else found
@@ -192,6 +192,14 @@ def _deep(
     if values.shape[2] == 4 and background == "white":
         return on_white(Image.fromarray(np.dstack([colours, opacity_of(values[..., 3])]))), note
     return colours, note
+
+
+def _by_opencv(data: bytes, flags: int) -> np.ndarray | None:
+    """What OpenCV decodes; None: it cannot, or refuses the size that the head says."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
 
 
 def _checked(picture: Image.Image, data: bytes, head: Head, title: str) -> list[str]:
@@ -255,7 +263,18 @@ def _loaded(picture: Image.Image, data: bytes, title: str) -> Image.Image:
 
 
 def _load(picture: Image.Image, title: str) -> Image.Image:
-    """Pillow refuses truncated files and broken checksums, where OpenCV fills the rest with grey."""
+    """Pillow refuses truncated files and broken checksums, where OpenCV fills the rest with grey.
+
+    Where a TIFF has fewer strips or tiles than its head asks for, it would leave the rest black.
+    """
+    wanted = picture.width * picture.height
+    parts = getattr(picture, "tile", ()) if picture.format == "TIFF" else ()
+    covered = sum((right - left) * (bottom - top) for _, (left, top, right, bottom), *_ in parts)
+    if parts and covered < wanted:
+        raise InputError(
+            f"{title} cannot be decoded: its head says {picture.height}x{picture.width}, but there are parts for "
+            f"{covered / wanted:.0%} of that; replace the file"
+        )
     try:
         picture.load()
     except BROKEN as error:

@@ -95,6 +95,16 @@ def test_files_cut_short_archives_and_missing_files_are_named(tmp_path: Path) ->
         read_state(tmp_path / "none.pth")
 
 
+def test_a_zip_that_is_one_of_several_disks_is_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(5)}, tmp_path / "file.pth")
+    data = bytearray((tmp_path / "file.pth").read_bytes())
+    place = data.rindex(b"PK\x06\x07")  # where the end of large archives is, and on how many disks
+    data[place + 16 : place + 20] = (7).to_bytes(4, "little")
+    (tmp_path / "file.pth").write_bytes(data)
+    with pytest.raises(InputError, match=r"file\.pth is a damaged zip archive; fetch it again"):
+        read_state(tmp_path / "file.pth")
+
+
 @pytest.mark.parametrize("content", [torch.zeros(3), {"epoch": 3}, {"state_dict": {"epoch": 3}}, {}])
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "file.pth")

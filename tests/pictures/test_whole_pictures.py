@@ -3,6 +3,7 @@
 import io
 import os
 import resource
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,21 @@ def test_what_a_file_is_instead_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(bytes(5000))
     with pytest.raises(InputError, match="it begins with zeros, as an interrupted copy leaves them"):
         read_whole(tmp_path / "b.jpg")
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("rows", [7, 60, 255 << 16])
+def test_a_tiff_with_fewer_strips_than_its_head_asks_for_is_refused(tmp_path: Path, depth: type, rows: int) -> None:
+    stream, path = io.BytesIO(), tmp_path / "a.tif"
+    Image.fromarray(np.full((6, 7), 40, depth)).save(stream, "TIFF")
+    data = bytearray(stream.getvalue())
+    path.write_bytes(data)
+    assert read_whole(path).pixels.shape == (6, 7, 3)
+    first = struct.unpack_from("<I", data, 4)[0] + 2
+    entries = range(first, first + 12 * struct.unpack_from("<H", data, first - 2)[0], 12)
+    height = next(entry for entry in entries if struct.unpack_from("<H", data, entry)[0] == 257)
+    data[height : height + 12] = struct.pack("<HHII", 257, 4, 1, rows)
+    path.write_bytes(data)
+    for read in (read_whole, read_image):
+        with pytest.raises(InputError, match=rf"its head says {rows}x7, but there are parts for \d+% of that; replace"):
+            read(path)

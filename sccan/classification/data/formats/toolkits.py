@@ -113,9 +113,9 @@ def _check_names(names: Sequence[str], listed: Path) -> None:
 
 def _memory_file(path: Path) -> Any:
     regular_file(path, "memory file")
-    if not zipfile.is_zipfile(path):
-        return read_pickle(path)
     try:
+        if not zipfile.is_zipfile(path):
+            return read_pickle(path)
         check_zip(path, "memory file", "PICKLE_GB")
         return torch.load(path, map_location="cpu", weights_only=True)
     except (*FAULTS, RuntimeError, OSError, zipfile.BadZipFile) as error:
