@@ -159,7 +159,7 @@ def test_files_of_many_pictures_are_written_without_keeping_one(tmp_path: Path, 
     def write(pictures: Iterator[Labelled]) -> None:
         write_format(tmp_path, name, pictures, ["leaf"], names=[])
 
-    assert kept_per_item(pictures, write, between=(100, 999)) < 20
+    assert kept_per_item(pictures, write, between=(100, 999)) < 60, "a picture that is kept takes 480 or more"
     (written,) = tmp_path.iterdir()
     assert "000999.jpg" in written.read_text()
 
