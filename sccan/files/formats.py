@@ -174,7 +174,7 @@ class Machine(msgspec.Struct):
     cpu: str
     threads: Count
     time: str
-    revision: str | None = None
+    revision: str | None
 
 
 class BenchmarkFile(msgspec.Struct):

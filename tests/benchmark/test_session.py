@@ -124,6 +124,11 @@ def test_the_command_writes_what_it_can_compare(data: Path, tmp_path: Path, caps
     files[0].write_text(json.dumps(stored))
     with pytest.raises(InputError, match=r"results\[0\]\.per_second\.median: expected a number > 0\.0, found 0\.0"):
         benchmark.main(["--compare", *map(str, files)])
+    stored = json.loads(files[1].read_text())
+    del stored["environment"]["revision"]
+    files[1].write_text(json.dumps(stored))
+    with pytest.raises(InputError, match="revision"):
+        benchmark.main(["--compare", str(files[1]), str(files[1])])
     with pytest.raises(InputError, match="nothing to measure"):
         benchmark.main([])
     with pytest.raises(InputError, match="name their folder"):
