@@ -10,11 +10,15 @@ import hashlib
 import threading
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 
 class KeptSums:
-    """Tensors by picture and example; safe to use from several threads.
+    """Tensors of one shape by picture and example; safe to use from several threads.
+
+    They lie in one piece of memory, of which only what is used takes any: kept one by one among what is given back,
+    they would leave holes that the system does not get again.
 
     Where there is no room, what earlier searches used and this one and the last did not is given up, and then nothing
     further is kept: whoever goes through a folder in order gains nothing from a memory that forgets in order.
@@ -26,8 +30,10 @@ class KeptSums:
             budget_bytes: of the tensors.
         """
         self.budget_bytes = budget_bytes
-        self._kept: dict[tuple[str, str], tuple[Tensor, int]] = {}
-        self._used = self._search = 0
+        self._kept: dict[tuple[str, str], tuple[int, int]] = {}  # row, and the search that used it last
+        self._rows = torch.empty(0)
+        self._free: list[int] = []
+        self._search = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -39,7 +45,7 @@ class KeptSums:
             self._search += 1
 
     def get(self, picture: str, example: str, compute: Callable[[], Tensor]) -> Tensor:
-        """The sums of a picture over an example, computed where they are new; not to be written into.
+        """The sums of a picture over an example, computed where they are new.
 
         Args:
             picture: its `digest`.
@@ -49,22 +55,24 @@ class KeptSums:
         key = picture, example
         with self._lock:
             if key in self._kept:
-                found = self._kept[key][0]
-                self._kept[key] = found, self._search
-                return found
+                row, _ = self._kept[key]
+                self._kept[key] = row, self._search
+                return self._rows[row].clone()
         found = compute()
         with self._lock:
-            if self._used + found.nbytes > self.budget_bytes:
-                self._forget()
-            if key not in self._kept and self._used + found.nbytes <= self.budget_bytes:
-                self._kept[key] = found, self._search
-                self._used += found.nbytes
+            self._keep(key, found)
         return found
 
-    def _forget(self) -> None:
-        old = [key for key, (_, search) in self._kept.items() if search < self._search - 1]
-        for key in old:
-            self._used -= self._kept.pop(key)[0].nbytes
+    def _keep(self, key: tuple[str, str], found: Tensor) -> None:
+        if not len(self._rows):
+            count = self.budget_bytes // found.nbytes
+            self._rows, self._free = found.new_empty(count, *found.shape), list(range(count))[::-1]
+        if not self._free:
+            for old in [one for one, (_, search) in self._kept.items() if search < self._search - 1]:
+                self._free.append(self._kept.pop(old)[0])
+        if self._free and key not in self._kept and found.shape == self._rows.shape[1:]:
+            self._kept[key] = self._free.pop(), self._search
+            self._rows[self._kept[key][0]] = found
 
 
 def digest(*tensors: Tensor) -> str:
