@@ -9,8 +9,10 @@ for each other.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,6 +47,8 @@ MOST_LANES = 8
 """Pictures that are worked on side by side, at most."""
 KEPT_SUMS = 192 << 20
 """Bytes of what pictures were compared with: some 8000 pairs of a picture and an example."""
+GIVEN_BACK_EVERY = 3.0
+"""Seconds after which free memory is given back to the system."""
 SPELL, MOST_IN_A_SPELL = 0.5, 16
 """Seconds, and pictures a lane, after which it is looked up what comes next; lanes wait for each other then."""
 
@@ -69,6 +73,18 @@ class Search:
     versions: dict[str, int]
 
 
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def _give_back_memory() -> None:
+    """What is free between what is kept goes back to the system, where the C library can do that.
+
+    Without it a process that searches grows by half a megabyte and more with every picture.
+    """
+    if _TRIM is not None:
+        _TRIM(0)
+
+
 class Superseded(Exception):
     """A new search is wanted; what is being computed is not."""
 
@@ -87,6 +103,7 @@ class Finder:
         self.problems: dict[str, str] = {}
         self.checks: list[ExampleCheck] = []
         self._sums = self._keep_sums()
+        self._given_back = 0.0
         self._facts = {key: facts for key in store.gallery.photos if (facts := read_facts(self._path(key))) is not None}
         self._search: Search | None = None
         self._round = max((facts.round for facts in self._facts.values()), default=0)
@@ -219,6 +236,9 @@ class Finder:
                 self._fitting(work, key)
 
         list((self._lanes.map if lanes > 1 else map)(unless_it_is_over, keys))
+        if time.monotonic() > self._given_back + GIVEN_BACK_EVERY:
+            _give_back_memory()
+            self._given_back = time.monotonic()
 
     def _fitting(self, work: Callable[[str], object], key: str) -> None:
         """Work on a picture; what the device's memory does not hold beside others is left for its next turn, alone."""
