@@ -9,10 +9,8 @@ for each other.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import itertools
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +30,7 @@ from sccan.faults import is_lost_device, is_want_of_memory
 from sccan.page.classes import ClassEntry
 from sccan.page.found import Facts, Kept, coded, decoded, read_facts, read_kept, write_kept
 from sccan.page.kept_features import KeptFeatures
+from sccan.page.memory import FreeMemory, keep_sums
 from sccan.page.places import require_inside
 from sccan.page.quality import MOST, ExampleCheck, check_examples
 from sccan.page.store import Store
@@ -39,16 +38,10 @@ from sccan.pictures.decoding import image_size
 from sccan.pictures.photos import read_photo
 from sccan.predict.segmenter import Segmenter
 from sccan.segmentation.finding.segmenting import ClassState, EncodedShot, label_map, region_scores
-from sccan.segmentation.methods.guided_density import GuidedDensity
-from sccan.segmentation.parts.kept_sums import KeptSums
 
 FOUND, FEATURES = "found", "features"
 MOST_LANES = 8
 """Pictures that are worked on side by side, at most."""
-KEPT_SUMS = 192 << 20
-"""Bytes of what pictures were compared with: some 8000 pairs of a picture and an example."""
-GIVEN_BACK_EVERY = 3.0
-"""Seconds after which free memory is given back to the system."""
 SPELL, MOST_IN_A_SPELL = 0.5, 16
 """Seconds, and pictures a lane, after which it is looked up what comes next; lanes wait for each other then."""
 
@@ -73,18 +66,6 @@ class Search:
     versions: dict[str, int]
 
 
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-
-
-def _give_back_memory() -> None:
-    """What is free between what is kept goes back to the system, where the C library can do that.
-
-    Without it a process that searches grows by half a megabyte and more with every picture.
-    """
-    if _TRIM is not None:
-        _TRIM(0)
-
-
 class Superseded(Exception):
     """A new search is wanted; what is being computed is not."""
 
@@ -102,8 +83,7 @@ class Finder:
         self.features = KeptFeatures(store.gallery, segmenter, store.root / FEATURES)
         self.problems: dict[str, str] = {}
         self.checks: list[ExampleCheck] = []
-        self._sums = self._keep_sums()
-        self._given_back = 0.0
+        self._sums, self._free = keep_sums(segmenter.task.method), FreeMemory()
         self._facts = {key: facts for key in store.gallery.photos if (facts := read_facts(self._path(key))) is not None}
         self._search: Search | None = None
         self._round = max((facts.round for facts in self._facts.values()), default=0)
@@ -236,9 +216,7 @@ class Finder:
                 self._fitting(work, key)
 
         list((self._lanes.map if lanes > 1 else map)(unless_it_is_over, keys))
-        if time.monotonic() > self._given_back + GIVEN_BACK_EVERY:
-            _give_back_memory()
-            self._given_back = time.monotonic()
+        self._free.give_back()
 
     def _fitting(self, work: Callable[[str], object], key: str) -> None:
         """Work on a picture; what the device's memory does not hold beside others is left for its next turn, alone."""
@@ -255,14 +233,6 @@ class Finder:
             self.tell("message", {"level": "note", "text": text})
         else:
             self._cannot_read(key, f"the memory of {self.segmenter.device} does not hold it; make it smaller")
-
-    def _keep_sums(self) -> KeptSums | None:
-        """Where the method keeps what pictures were compared with, if it can."""
-        method = self.task.method
-        if not isinstance(method, GuidedDensity):
-            return None
-        method.kept = KeptSums(KEPT_SUMS)
-        return method.kept
 
     def _begin(self) -> None:
         """Conditions every class on the examples as they are now."""
