@@ -105,6 +105,7 @@ def segmentation_graphs(verbs: Verbs, examples: Sequence[Example], class_names: 
     """
     found = Exported()
     proof, features = _encoded(verbs, examples, found)
+    marked = [verbs.as_example(one.image, own) for one, own in zip(examples, features, strict=True)]
     for number, name in enumerate(class_names, 1):
         masks = [torch.from_numpy(class_mask(one.label.numpy().astype(np.uint8), number)).long() for one in examples]
         own = [place for place, mask in enumerate(masks) if (mask == 1).any()]
@@ -112,7 +113,7 @@ def segmentation_graphs(verbs: Verbs, examples: Sequence[Example], class_names: 
             own = own[: verbs.method.n_shot] if len(own) > verbs.method.n_shot else own[:1]
         if not own:
             raise InputError(f"no example shows {name!r} at the network's size; mark a larger one")
-        support = _joined([features[place] for place in own]).view(1, len(own))
+        support = _joined([marked[place] for place in own]).view(1, len(own))
         labels = torch.stack([masks[place] for place in own])[None]
         with torch.no_grad():
             state = written = verbs.method.condition(support, labels)

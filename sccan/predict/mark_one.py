@@ -8,6 +8,7 @@ Letters: K marked pictures.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -161,7 +162,7 @@ class MarkOne:
 
     def _states(self, draw: Draw) -> list[ClassState]:
         shots = [
-            EncodedShot(one.name, self._encoded(number)[0], class_label(one, draw.class_name))
+            EncodedShot(one.name, self._as_example(number), class_label(one, draw.class_name))
             for number in draw.marked
             for one in (self.examples[number],)
         ]
@@ -176,7 +177,11 @@ class MarkOne:
     def _candidate(self, number: int, class_name: str, states: Sequence[ClassState]) -> Candidate:
         label = class_label(self.examples[number], class_name)  # for its size alone
         size = label.shape[0], label.shape[1]
-        return candidate(self.task, self._encoded(number)[0], self.examples[number].name, size, states)
+        example = functools.partial(self._as_example, number)
+        return candidate(self.task, self._encoded(number)[0], self.examples[number].name, size, states, example)
+
+    def _as_example(self, number: int) -> Features:
+        return self.task.as_example(self._encoded(number)[0], self.examples[number].image)
 
     def _found(self, features: Features, states: Sequence[ClassState], label: np.ndarray) -> np.ndarray:
         size = (label.shape[0], label.shape[1])
@@ -189,7 +194,7 @@ class MarkOne:
             return self._kept[number]
         image = self.examples[number].image()
         begun = time.perf_counter()
-        features = self.task.encode([image], support=True)
+        features = self.task.encode([image])
         self._kept[number] = features, time.perf_counter() - begun
         size = sum(value.nbytes for value in features.maps.values())
         while len(self._kept) > max(KEPT_BYTES // size, 1):

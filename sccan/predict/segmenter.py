@@ -262,10 +262,10 @@ class Segmenter(PictureModel):
         shots = [self.task.encoded(shot) for shot in supports.shots()]
 
         def candidates() -> Iterator[Candidate]:
-            known = None if self.trained.method.supports_differ else self.maps
             for photo, image in readable(photos.values(), lambda photo, error: None):
-                features = known.read([(photo, image)]) if known else self.task.encode([image], support=True)
-                yield candidate(self.task, features, photo.name, (image.shape[0], image.shape[1]), states)
+                features = self.maps.read([(photo, image)]) if self.maps else self.task.encode([image])
+                example = functools.partial(self.task.as_example, features, photo.read)
+                yield candidate(self.task, features, photo.name, (image.shape[0], image.shape[1]), states, example)
 
         names = supports.class_names
         shown = taught(self.task, shots, names, candidates(), most)

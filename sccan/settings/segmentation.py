@@ -90,6 +90,8 @@ def _training_free() -> CfgNode:
     node.GUIDED_DENSITY.SIGMA = number(0.03, 0, 10, above=True)  # width of the kernel of cosines
     node.GUIDED_DENSITY.ODDS_WEIGHT = number(0.5, 0, 100)  # of the log odds of the foreground among the examples' cells
     node.GUIDED_DENSITY.REACH = number(0.15, 0, 10)  # of places, in sides of the picture; 0: they are not looked at
+    # of the second look at examples, in cells; 0: they are seen once, as they are where SCCAN takes this for evidence
+    node.GUIDED_DENSITY.SHIFT = number(0.5, 0, 0.99)
     node.GUIDED_DENSITY.RADII = several((1, 2, 3, 4), 0, 64, (1, 16))  # of the filter, in cells of 4 pixels; 0: none
     node.GUIDED_DENSITY.RADIUS_SHARE = number(0.4, 0, 10, above=True)  # radius over a single example's thickness
     node.GUIDED_DENSITY.REGULARITY = number(1e-3, 0, 10, above=True)  # of the filter, a variance of colours in [0, 1]

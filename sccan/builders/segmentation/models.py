@@ -174,6 +174,7 @@ def _guided_density(cfg: CfgNode, backbone: Backbone, base_classes: Sequence[int
         sigma=node.SIGMA,
         odds_weight=node.ODDS_WEIGHT,
         reach=node.REACH,
+        shift=node.SHIFT,
         radii=node.RADII,
         radius_share=node.RADIUS_SHARE,
         regularity=node.REGULARITY,

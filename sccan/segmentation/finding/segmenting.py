@@ -203,6 +203,15 @@ class Segmenting:
         """The shot with its features instead of its pixels."""
         return EncodedShot(shot.name, self.encode([shot.image], support=True), shot.label)
 
+    def as_example(self, features: Features, image: Callable[[], np.ndarray]) -> Features:
+        """Features of a picture as those of an example: the same, or new ones where the method looks at these more.
+
+        Args:
+            features: of the picture.
+            image: gives its pixels, RGB uint8 [h, w, 3], if they are needed.
+        """
+        return self.encode([image()], support=True) if self.method.supports_differ else features
+
     def condition_on(
         self, shots: Sequence[EncodedShot], class_names: Sequence[str], *, absent: Sequence[Features] = ()
     ) -> list[ClassState]:

@@ -7,7 +7,7 @@ what a person marked. Letters: N classes, C channels, h w picture size.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,32 +39,42 @@ class Candidate:
     """A picture as it was found.
 
     Attributes:
-        shot: its features; as label what was found.
+        name: of the picture.
+        label: what was found.
         confidence: of each of the N classes; 0 where it is probably absent.
+        as_example: gives its features as those of an example.
     """
 
-    shot: EncodedShot
+    name: str
+    label: np.ndarray
     confidence: tuple[float, ...]
+    as_example: Callable[[], Features]
 
 
 def candidate(
-    task: Segmenting, features: Features, name: str, size: tuple[int, int], states: Sequence[ClassState]
+    task: Segmenting,
+    features: Features,
+    name: str,
+    size: tuple[int, int],
+    states: Sequence[ClassState],
+    as_example: Callable[[], Features],
 ) -> Candidate:
     """A picture as the states find it.
 
     Args:
         task: the method.
-        features: of the picture, encoded as a support.
+        features: of the picture.
         name: of the picture.
         size: h, w.
         states: of the N classes.
+        as_example: gives its features as those of an example; called for those that are tried.
     """
     (answer,) = task.answers(features, [size], states)
     maps = task.at_size(answer.margins, size)
     label, absent = label_map(maps), task.absent(answer.sums, states)
     regions = region_scores(maps, label, [str(number) for number in range(len(states))]).values()
     confidence = tuple(0.0 if gone else one.confidence for one, gone in zip(regions, absent, strict=True))
-    return Candidate(EncodedShot(name, features, label), confidence)
+    return Candidate(name, label, confidence, as_example)
 
 
 def taught(
@@ -84,16 +94,18 @@ def taught(
         most: pictures for each class; those with the best round trips.
     """
     tried = _most_confident(candidates, len(class_names), TRIED * most)
+    pupils = {one.name: EncodedShot(one.name, one.as_example(), one.label) for own in tried for _, one in own}
     chosen: dict[str, tuple[EncodedShot, set[int]]] = {}
     for number, name in enumerate(class_names, 1):
         witnesses = [shot for shot in shots if (shot.label == number).any()][:WITNESSES]
+        own = ((place, pupils[one.name]) for place, one in tried[number - 1])
         ranked = sorted(
-            ((_round_trip(task, one.shot, witnesses, number, name), place, one) for place, one in tried[number - 1]),
+            ((_round_trip(task, pupil, witnesses, number, name), place, pupil) for place, pupil in own),
             key=lambda found: (-found[0], found[1]),
         )
         for iou, _, one in ranked[:most]:
             if iou >= LEAST:
-                chosen.setdefault(one.shot.name, (one.shot, set()))[1].add(number)
+                chosen.setdefault(one.name, (one, set()))[1].add(number)
     return [EncodedShot(shot.name, shot.features, _only(shot.label, numbers)) for shot, numbers in chosen.values()]
 
 
@@ -102,7 +114,7 @@ def _most_confident(candidates: Iterable[Candidate], n_classes: int, most: int) 
     heaps: list[list[tuple[float, int, Candidate]]] = [[] for _ in range(n_classes)]
     for place, one in enumerate(candidates):
         for number, heap in enumerate(heaps, 1):
-            if one.confidence[number - 1] > 0 and (one.shot.label == number).any():
+            if one.confidence[number - 1] > 0 and (one.label == number).any():
                 entry = one.confidence[number - 1], -place, one
                 if len(heap) < most:
                     heapq.heappush(heap, entry)

@@ -24,6 +24,7 @@ from sccan.segmentation.parts.density import Bandwidth, best_bandwidth, log_rati
 from sccan.segmentation.parts.matching import PAIRS, forward_gate, most_of_three_are_foreground, votes_needed
 from sccan.segmentation.parts.positions import check_kept_energy
 from sccan.segmentation.parts.smoothing import smoothed
+from sccan.segmentation.parts.views import view_of, with_view
 from sccan.segmentation.parts.whitening import within_whitening
 
 COLOURS = "colours"
@@ -137,14 +138,14 @@ class FROST(TrainingFreeMethod):
         features = self.encode(images)
         if not self.flip:
             return features
-        flipped = self.encode(images.flip(-1))
-        return Features(
-            {**features.maps, **{FLIPPED + name: flipped.maps[name] for name in self.cells.stages}}, features.image_size
-        )
+        return with_view(features, FLIPPED, self.encode(images.flip(-1)), self.cells.stages)
 
     @property
     def supports_differ(self) -> bool:
         return self.flip
+
+    def look_once(self) -> None:
+        self.flip = False
 
     def condition(self, support: Features, labels: Tensor) -> tuple[FROSTEpisode, ...]:
         """One entry per episode.
@@ -158,8 +159,8 @@ class FROST(TrainingFreeMethod):
         with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
             views, masks = [support], [labels]
             if self.flip:
-                flipped = {name: support.maps[FLIPPED + name] for name in self.cells.stages}
-                views, masks = [support, Features(flipped, support.image_size)], [labels, labels.flip(-1)]
+                views = [support, view_of(support, FLIPPED, self.cells.stages)]
+                masks = [labels, labels.flip(-1)]
             cells = torch.cat([self.cells.unit(view) for view in views], dim=1)  # [B, V, L, C]
             check_kept_energy(cells, self.cells.basis(support))
             told = cell_masks(torch.cat(masks, dim=1), self.cells.grid(support))

@@ -3,7 +3,8 @@
 Nothing is trained. The ratio is FROST's (Park, 2026, arXiv 2606.31136) with a narrow kernel and half of the
 foreground's odds, without its whitening, candidates and smoothing; the way to pixels is the guided filter of He, Sun
 and Tang. What no setting can know is read off the examples: how wide the filter's windows may be, where to
-cut, and whether pictures are taken alike, so that places tell (`parts/places.py`).
+cut, and whether pictures are taken alike, so that places tell (`parts/places.py`). Where a grid of cells begins says
+nothing of a picture, so examples are seen twice, the second time half a cell aside.
 
 Letters: B episodes, K examples, Q queries, A anchors, C channels, H W picture size, h w grid, L = h * w cells, T cuts.
 """
@@ -26,16 +27,19 @@ from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.segmentation.methods.training_free import CERTAIN, TrainingFreeMethod
 from sccan.segmentation.parts.anchors import Anchors, anchors_of, log_odds
-from sccan.segmentation.parts.cells import CellMasks, cell_masks
+from sccan.segmentation.parts.cells import CellMasks, cell_masks, chessboard
 from sccan.segmentation.parts.cuts import ious_of_cuts
 from sccan.segmentation.parts.density import log_ratio
 from sccan.segmentation.parts.guided import guided, halved
 from sccan.segmentation.parts.kept_sums import KeptSums, digest
-from sccan.segmentation.parts.places import BOTH, LOOKS, PLACES, gain_of_places, placed_sums
+from sccan.segmentation.parts.places import BOTH, LOOKS, PLACES, cell_places, gain_of_places, placed_sums
 from sccan.segmentation.parts.thickness import thickness
+from sccan.segmentation.parts.views import shifted, shifted_labels, view_of, with_view
 
 PICTURE = "picture"
 """Name of the small picture among the features."""
+ASIDE = "aside "
+"""What the name of a stage begins with if its maps are those of an example half a cell aside."""
 SMALL = 4
 """Pixels of the input per cell on which the filter is found; masks follow a picture of twice as many."""
 SOFT = 5.0
@@ -65,6 +69,20 @@ class Picture(NamedTuple):
     grid: tuple[int, int]
     colours: Tensor
     name: str
+
+
+class Seen(NamedTuple):
+    """Examples as all their views show them; of K pictures with A cells each.
+
+    Attributes:
+        cells: of length one, [K, A, C].
+        masks: which of them are compared with, [K, A].
+        places: as of `cell_places`, [A, 2].
+    """
+
+    cells: Tensor
+    masks: CellMasks
+    places: Tensor
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,7 @@ class GuidedDensity(TrainingFreeMethod):
         sigma: float = 0.03,
         odds_weight: float = 0.5,
         reach: float = 0.15,
+        shift: float = 0.5,
         radii: Sequence[int] = (1, 2, 3, 4),
         radius_share: float = 0.4,
         regularity: float = 1e-3,
@@ -118,6 +137,7 @@ class GuidedDensity(TrainingFreeMethod):
             sigma: width of the kernel of cosines.
             odds_weight: of the log of the foreground's odds among the examples' cells.
             reach: of the kernel of places, as a share of the picture's sides; 0: places are not looked at.
+            shift: of the second look at examples, as a share of a cell; 0: they are seen once.
             radii: of the filter's windows to choose from, in cells of 4 pixels; 0 leaves the scores as they are.
             radius_share: radius over the thickness of a single example's object.
             regularity: of the filter, a variance of colours in [0, 1].
@@ -125,13 +145,13 @@ class GuidedDensity(TrainingFreeMethod):
         Raises InputError: see `TrainingFreeMethod`, or a number is out of range.
         """
         super().__init__(backbone, stages, rank=rank)
-        if not radii or min(*radii, reach) < 0 or min(sigma, regularity, radius_share) <= 0:
+        if not radii or min(*radii, reach) < 0 or min(sigma, regularity, radius_share) <= 0 or not 0 <= shift < 1:
             raise InputError(
-                f"guided_density was given sigma {sigma}, reach {reach}, radii {list(radii)}, radius share "
-                f"{radius_share} and regularity {regularity}; expected at least one radius from 0, a reach from 0, and "
-                "numbers above 0"
+                f"guided_density was given sigma {sigma}, reach {reach}, shift {shift}, radii {list(radii)}, radius "
+                f"share {radius_share} and regularity {regularity}; expected at least one radius from 0, a reach from "
+                "0, a shift below 1, and numbers above 0"
             )
-        self.sigma, self.odds_weight, self.reach = sigma, odds_weight, reach
+        self.sigma, self.odds_weight, self.reach, self.shift = sigma, odds_weight, reach, shift
         self.radii, self.radius_share, self.regularity = tuple(sorted(radii)), radius_share, regularity
 
     @property
@@ -141,13 +161,34 @@ class GuidedDensity(TrainingFreeMethod):
     def beside(self, features: Features, images: Tensor) -> dict[str, Tensor]:
         return {PICTURE: denormalize(halved(images)).div_(255).clamp_(0, 1)}
 
+    def encode_support(self, images: Tensor) -> Features:
+        """Also the maps of the pictures half a cell aside, which `condition` takes for a second view."""
+        features = self.encode(images)
+        if not self.supports_differ:
+            return features
+        with torch.no_grad():
+            aside = self.backbone(shifted(images, *self._pixels_aside(features)))
+        return with_view(features, ASIDE, Features(aside, features.image_size), self.cells.stages)
+
+    @property
+    def supports_differ(self) -> bool:
+        return self.shift > 0
+
+    def look_once(self) -> None:
+        self.shift = 0.0
+
     def condition(self, support: Features, labels: Tensor) -> tuple[GuidedDensityEpisode, ...]:
-        """One entry per episode."""
+        """One entry per episode.
+
+        Args:
+            support: from `encode_support`.
+            labels: masks [B, K, H, W] in {0, 1, 255}.
+        """
         with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
             pictures = self._pictures(support)
-            masks = cell_masks(labels, self.cells.grid(support))
+            masks, seen = cell_masks(labels, self.cells.grid(support)), self._seen(support, pictures, labels)
             return tuple(
-                self._conditioned(own, CellMasks(masks.foreground[b], masks.background[b]), labels[b])
+                self._conditioned(own, CellMasks(masks.foreground[b], masks.background[b]), seen[b], labels[b])
                 for b, own in enumerate(pictures)
             )
 
@@ -177,13 +218,44 @@ class GuidedDensity(TrainingFreeMethod):
             for b, episode in enumerate(cells)
         ]
 
-    def _conditioned(self, examples: Sequence[Picture], masks: CellMasks, labels: Tensor) -> GuidedDensityEpisode:
+    def _pixels_aside(self, features: Features) -> tuple[int, int]:
+        """By how many pixels, down and to the right, examples are moved for their second view."""
+        sides = zip(features.image_size, self.cells.grid(features), strict=True)
+        down, right = (round(self.shift * side / cells) for side, cells in sides)
+        return down, right
+
+    def _seen(self, support: Features, pictures: Sequence[Sequence[Picture]], labels: Tensor) -> list[Seen]:
+        """The examples of every episode as their views show them.
+
+        All cells of the foreground are compared with, and of the background every second one of either view, as on a
+        chessboard: there is enough of it, and searching takes no longer than with one view.
+        """
+        grid, device = self.cells.grid(support), labels.device
+        cells = torch.stack([torch.stack([one.cells for one in own]) for own in pictures])  # [B, K, L, C]
+        masks, places = cell_masks(labels, grid), cell_places(grid, device)
+        if self.supports_differ:
+            down, right = self._pixels_aside(support)
+            view = view_of(support, ASIDE, self.cells.stages)
+            aside = cell_masks(shifted_labels(labels, down, right), grid)
+            every_second = chessboard(grid, device)
+            masks = CellMasks(
+                torch.cat([masks.foreground, aside.foreground], -1),
+                torch.cat([masks.background & every_second, aside.background & every_second], -1),
+            )
+            cells = torch.cat([cells, self.cells.debiased(self.cells.unit(view), support)], -2)
+            height, width = support.image_size
+            places = torch.cat([places, places - places.new_tensor([down / height, right / width])])
+        return [Seen(own, CellMasks(*marked), places) for own, *marked in zip(cells, *masks, strict=True)]
+
+    def _conditioned(
+        self, examples: Sequence[Picture], masks: CellMasks, seen: Seen, labels: Tensor
+    ) -> GuidedDensityEpisode:
         """What is kept of one support set: its examples, masks [K, L] and labels [K, H, W]."""
         grid = examples[0].grid
         names = []
         if self.kept is not None:
-            names = [f"{one.name} {digest(*own)}" for one, *own in zip(examples, *masks, strict=True)]
-        anchors = anchors_of(torch.stack([one.cells for one in examples]), masks, grid, names)
+            names = [f"{one.name} {digest(*own)}" for one, *own in zip(examples, *seen.masks, strict=True)]
+        anchors = anchors_of(seen.cells, seen.masks, seen.places, log_odds(masks), names)
         showing = masks.foreground.any(1).nonzero().flatten().tolist()
         if len(showing) < 2:
             return GuidedDensityEpisode(anchors, self._radius_of_thickness(labels), 0.0, LEAST_GAIN)

@@ -16,7 +16,6 @@ from sccan.attention.cross_transformer import BlockSupport, CrossTransformer
 from sccan.backbones.names import NameTable
 from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Episode, Features
-from sccan.errors import InputError
 from sccan.method import Method
 from sccan.pointwise import PointwiseConv2d
 from sccan.segmentation.methods.training_free import TrainingFreeMethod
@@ -110,12 +109,12 @@ class SCCAN(Method):
             aspp_dilations: dilations of the ASPP's 3x3 branches, in cells.
             ignore_label: label left out of the loss; None counts ignored pixels as negatives, as published.
             neck: filter of the maps on the grid, support and queries alike, [n, C, h, w] to the same; not published.
-            evidence: a method on the same backbone whose logits are added to; not published.
+            evidence: a method on the same backbone whose logits are added to; from now on it looks at examples once,
+                as the head does. Not published.
             cut: margin of the logits above which a pixel is foreground when the model is asked; it learns without.
                 Published: 0. Below 0 more is found, which pays where IoU is low: dice learns to answer when it is sure.
 
-        Raises InputError: the backbone has no such stage, `channels` is no multiple of `heads`, or evidence wants
-            examples that are encoded otherwise than queries.
+        Raises InputError: the backbone has no such stage, or `channels` is no multiple of `heads`.
         """
         super().__init__()
         self.merge_stages, self.prior_stage = tuple(merge_stages), prior_stage
@@ -133,8 +132,7 @@ class SCCAN(Method):
         self.head = DenseHead(channels, dilations=aspp_dilations, dropout=head_dropout)
         self.neck = neck or nn.Identity()
         if evidence is not None:
-            if evidence.supports_differ:
-                raise InputError(f"evidence of {type(evidence).__name__} looks at examples twice; switch its FLIP off")
+            evidence.look_once()
             self.head.start_at_zero()
 
     @property

@@ -53,6 +53,9 @@ class TrainingFreeMethod(Method):
         """
         return {}
 
+    def look_once(self) -> None:
+        """Examples are encoded as queries are from now on, without further views of them; here they always are."""
+
     def check_size(self, query: Features, support_size: tuple[int, int]) -> None:
         """Raises ValueError: queries have another size than the supports, and so other positions."""
         if self.cells.rank and query.image_size != support_size:

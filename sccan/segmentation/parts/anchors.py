@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from sccan.segmentation.parts.cells import CellMasks
-from sccan.segmentation.parts.places import cell_places
 
 MOST_ANCHORS = 4096
 """Cells that are kept of the foreground, and of the background; of more, every second, fourth, eighth ... is kept, so
@@ -27,7 +26,7 @@ class Group:
 
     Attributes:
         cells: of length one, [A, C].
-        places: where they lie in their pictures, see `cell_places`, [A, 2].
+        places: where they lie in their pictures, as of `cell_places`, [A, 2].
         counts: how many are of each example, in their order.
     """
 
@@ -60,16 +59,16 @@ class Anchors:
     names: tuple[str, ...] = ()
 
 
-def anchors_of(cells: Tensor, masks: CellMasks, grid: tuple[int, int], names: Sequence[str] = ()) -> Anchors:
+def anchors_of(cells: Tensor, masks: CellMasks, places: Tensor, odds: float, names: Sequence[str] = ()) -> Anchors:
     """The anchors of examples.
 
     Args:
-        cells: of length one, [K, L, C].
+        cells: of length one, [K, L, C]; of several views, one after the other.
         masks: of these cells, [K, L].
-        grid: of these cells.
+        places: of these cells, as of `cell_places`, [L, 2].
+        odds: see `log_odds`.
         names: of the examples' cells and masks; empty: anchors have none.
     """
-    places = cell_places(grid, cells.device)
     groups, steps = [], []
     for mask in masks:
         counts = mask.sum(1).tolist()
@@ -80,7 +79,7 @@ def anchors_of(cells: Tensor, masks: CellMasks, grid: tuple[int, int], names: Se
         own = torch.cat([example[some] for example, some in zip(cells, chosen, strict=True)])
         groups.append(Group(own, places[torch.cat(chosen)], tuple(len(some) for some in chosen)))
         steps.append(step)
-    return Anchors(groups[0], groups[1], log_odds(masks), tuple(f"{name} {steps}" for name in names))
+    return Anchors(groups[0], groups[1], odds, tuple(f"{name} {steps}" for name in names))
 
 
 def log_odds(masks: CellMasks) -> float:

@@ -101,6 +101,12 @@ def dilated(cells: Tensor, grid: tuple[int, int], reach: int) -> Tensor:
     return F.max_pool2d(maps, 2 * reach + 1, stride=1, padding=reach).view(cells.shape) > 0
 
 
+def chessboard(grid: tuple[int, int], device: torch.device) -> Tensor:
+    """Every second cell, in odd rows the others than in even ones, bool [L]."""
+    rows, columns = (torch.arange(cells, device=device) for cells in grid)
+    return ((rows[:, None] + columns) % 2 == 0).flatten()
+
+
 def masked_means(cells: Tensor, mask: Tensor) -> Tensor:
     """Mean of the cells of a mask, [..., C] of cells [..., L, C] and mask bool [..., L]; zeros where it is empty."""
     weights = mask.to(cells.dtype)

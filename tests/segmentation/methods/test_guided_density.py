@@ -7,9 +7,10 @@ from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.reference.toy_encoder import TOKENS
 from sccan.segmentation.methods import guided_density
-from sccan.segmentation.methods.guided_density import PICTURE, GuidedDensity
+from sccan.segmentation.methods.guided_density import ASIDE, PICTURE, GuidedDensity
+from sccan.segmentation.parts.cells import cell_masks
 from sccan.segmentation.parts.kept_sums import KeptSums
-from sccan.segmentation.parts.places import placed_sums
+from sccan.segmentation.parts.places import cell_places, placed_sums
 from tests.segmentation.methods.episodes import one_query
 from tests.segmentation.methods.scenes import CHANNELS, scenes, toy_encoder
 
@@ -33,6 +34,7 @@ def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
     assert whole[:, :, 0].abs().max() == 0
     support, query = method.encode_episode(episode)
     assert list(query.maps) == [TOKENS, PICTURE]
+    assert list(support.maps) == [TOKENS, PICTURE, ASIDE + TOKENS]
     assert query.maps[PICTURE].shape == (2, 2, 3, 64, 80)
     assert torch.equal(method.predict(query, method.condition(support, episode.support_labels)), whole)
     for b in range(2):
@@ -107,12 +109,46 @@ def test_kept_sums_change_nothing_and_a_further_example_is_compared_alone(monkey
 
 def test_there_is_nothing_to_train_and_numbers_are_positive() -> None:
     assert _method().parameter_groups() == {}
-    with pytest.raises(InputError, match="expected at least one radius from 0, a reach from 0, and numbers above 0"):
+    with pytest.raises(InputError, match="one radius from 0, a reach from 0, a shift below 1, and numbers above 0"):
         _method(radii=())
     with pytest.raises(InputError, match="sigma 0"):
         _method(sigma=0)
     with pytest.raises(InputError, match="reach -0.1"):
         _method(reach=-0.1)
+    with pytest.raises(InputError, match="shift 1"):
+        _method(shift=1)
+
+
+def test_a_second_look_half_a_cell_aside_shows_what_lies_between_cells() -> None:
+    """A query that is the example moved by half a cell: its cells are those of the second look, to the bit."""
+    method, episode = _method(radii=(0,)), scenes(shots=1, seeds=(0,))
+    images, labels = episode.support_images, episode.support_labels
+    assert images is not None
+    support = method.encode_support(images[0]).view(1, 1)
+    (state,) = method.condition(support, labels)
+    moved = torch.nn.functional.pad(images[0], (8, 0, 8, 0), mode="reflect")[..., :128, :160]
+    assert torch.equal(support.maps[ASIDE + TOKENS][0], method.encode(moved).maps[TOKENS])
+    inside = torch.zeros(1, 1, 128, 160, dtype=torch.long)
+    inside[..., 8:, 8:] = (labels == 1)[..., :-8, :-8]
+    plain, aside = (cell_masks(one, GRID).foreground[0, 0] for one in ((labels == 1).long(), inside))
+    assert state.anchors.foreground.counts == (int(plain.sum() + aside.sum()),)
+    spread, once = state.anchors.background.places, int(cell_masks(labels, GRID).background.sum())
+    assert once - 18 < len(spread) <= once, "every second cell of either look; at the border half of one is outside"
+    assert float(torch.cdist(spread, spread).fill_diagonal_(1).min()) > 0.06, "on a chessboard, none beside another"
+    cells_aside = state.anchors.foreground.cells[int(plain.sum()) :]
+    torch.testing.assert_close(cells_aside, method.cells.unit(method.encode(moved).view(1, 1))[0, 0][aside])
+    offset = state.anchors.foreground.places[int(plain.sum()) :] - cell_places(GRID, spread.device)[aside]
+    torch.testing.assert_close(offset, torch.tensor([-8 / 128, -8 / 160]).expand_as(offset))
+
+
+def test_without_a_second_look_examples_are_encoded_as_queries() -> None:
+    method, episode = _method(shift=0), scenes(shots=2, seeds=(0,))
+    assert not method.supports_differ
+    support, _ = method.encode_episode(episode)
+    assert list(support.maps) == [TOKENS, PICTURE]
+    (state,) = method.condition(support, episode.support_labels)
+    masks = cell_masks(episode.support_labels, GRID)
+    assert sum(state.anchors.background.counts) == int(masks.background.sum())
 
 
 def _drawn(pictures: list[torch.Tensor]) -> Features:
@@ -139,7 +175,7 @@ def test_of_two_that_look_the_same_the_one_at_the_marked_place_is_found_where_pi
     shuffled = twins.flatten(1)[:, torch.randperm(80, generator=torch.Generator().manual_seed(1))].view_as(twins)
     found = {}
     for reach in (0.0, 0.15):
-        method = _method(reach=reach, radii=(0,))
+        method = _method(reach=reach, shift=0, radii=(0,))
         state = method.condition(_drawn([twins]), _labels([LEFT]))
         found[reach] = [method.predict(_drawn([one]), state)[0, 0, 1, 8::16, 8::16] for one in (twins, shuffled)]
     assert (found[0.0][0][LEFT] - found[0.0][0][RIGHT]).abs().max() < 0.1
@@ -155,6 +191,6 @@ def test_examples_left_out_tell_whether_places_may_count() -> None:
         scene = _scenery()
         scene[:, *place] = _scenery(9)[:, *LEFT] + 0.1 * _scenery(10 + number)[:, *LEFT]
         moving.append(scene)
-    method = _method(radii=(0,))
+    method = _method(radii=(0,), shift=0)
     assert method.condition(_drawn([twins] * 3), _labels([LEFT] * 3))[0].least_gain == guided_density.LEAST_GAIN
     assert method.condition(_drawn(moving), _labels([LEFT, RIGHT, LEFT]))[0].least_gain == guided_density.NEVER

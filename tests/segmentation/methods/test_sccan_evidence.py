@@ -20,7 +20,7 @@ STAGES = ("layer3", "layer4")
 EVIDENCE = {
     "guided_density": lambda backbone: GuidedDensity(backbone, stages=STAGES, sigma=0.1),
     "insid3": lambda backbone: INSID3(backbone, stages=("layer1",), rank=0, soft=True),
-    "frost": lambda backbone: FROST(backbone, stages=("layer4",), rank=0, flip=False),
+    "frost": lambda backbone: FROST(backbone, stages=("layer4",), rank=0),
 }
 
 
@@ -83,11 +83,12 @@ def test_a_checkpoint_holds_the_backbone_once() -> None:
     other.load_state_dict(kept)
 
 
-def test_examples_seen_twice_are_refused() -> None:
-    model, _ = _models("frost")
-    flipping = FROST(model.backbone, stages=("layer4",), rank=0)
-    with pytest.raises(InputError, match="evidence of FROST looks at examples twice; switch its FLIP off"):
-        SCCAN(model.backbone, evidence=flipping, channels=12, heads=3)
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_evidence_looks_at_examples_once(name: str) -> None:
+    model, told = _models(name)
+    assert EVIDENCE[name](model.backbone).supports_differ == (name != "insid3")
+    assert not told.supports_differ
+    assert not model.supports_differ
 
 
 def test_run_files_name_the_evidence() -> None:

@@ -23,14 +23,16 @@ def _examples(shots: int) -> tuple[torch.Tensor, CellMasks]:
 
 def test_anchors_are_the_cells_of_the_masks_example_by_example() -> None:
     cells, masks = _examples(3)
-    found, places = anchors_of(cells, masks, GRID, ["a", "b", "c"]), cell_places(GRID, cells.device)
+    places = cell_places(GRID, cells.device)
+    found = anchors_of(cells, masks, places, 0.25, ["a", "b", "c"])
+    assert found.log_odds == 0.25
     for group, mask in zip((found.foreground, found.background), masks, strict=True):
         assert group.counts == tuple(mask.sum(1).tolist())
         for number, (own, own_places) in enumerate(group.by_example()):
             assert torch.equal(own, cells[number][mask[number]])
             assert torch.equal(own_places, places[mask[number]])
     assert len(set(found.names)) == 3
-    assert not anchors_of(cells, masks, GRID).names
+    assert not anchors_of(cells, masks, places, 0.0).names
 
 
 def test_odds_are_those_of_the_examples_that_show_it() -> None:
@@ -41,14 +43,12 @@ def test_odds_are_those_of_the_examples_that_show_it() -> None:
 
 
 @pytest.mark.parametrize("most", [3, 10, 11, 1000])
-def test_of_many_every_second_fourth_or_eighth_is_kept_and_the_odds_stay(
-    most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_many_every_second_fourth_or_eighth_is_kept(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cells, masks = _examples(3)
-    whole = anchors_of(cells, masks, GRID, "abc")
+    places = cell_places(GRID, cells.device)
+    whole = anchors_of(cells, masks, places, 0.25, "abc")
     monkeypatch.setattr(anchors, "MOST_ANCHORS", most)
-    thinned = anchors_of(cells, masks, GRID, "abc")
-    assert thinned.log_odds == whole.log_odds
+    thinned = anchors_of(cells, masks, places, 0.25, "abc")
     for own, every in ((thinned.foreground, whole.foreground), (thinned.background, whole.background)):
         kept, counts = len(own.cells), [len(cells) for cells, _ in every.by_example()]
         steps = [step for step in (1, 2, 4, 8, 16, 32) if sum(-(-count // step) for count in counts) <= most]
