@@ -32,19 +32,21 @@ class Method(nn.Module, ABC):
         """
 
     def encode_support(self, images: Tensor) -> Features:
-        """What `condition` gets of support pictures: here `encode`; a method may need more maps of them.
+        """What `condition` gets of support pictures [N, 3, H, W]: the maps of `encode`, and what `as_support` adds."""
+        return self.as_support(self.encode(images), images)
+
+    def as_support(self, features: Features, images: Tensor) -> Features:
+        """The features with further maps that a method needs of support pictures; here they stay as they are.
 
         Args:
+            features: what `encode` gives of the pictures.
             images: normalised RGB, [N, 3, H, W].
-
-        Returns:
-            At least the maps that `encode` gives, so that a picture that is support and query is encoded once.
         """
-        return self.encode(images)
+        return features
 
     @property
     def supports_differ(self) -> bool:
-        """Whether `encode_support` gives more than `encode`."""
+        """Whether `as_support` adds anything."""
         return False
 
     @property

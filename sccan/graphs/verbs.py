@@ -91,10 +91,8 @@ class Verbs:
 
     def as_example(self, image: Tensor, features: Features) -> Features:
         """Features of a picture [1, 3, H, W] as those of an example, given what `encode` makes of it."""
-        if not self.method.supports_differ:
-            return features
         with torch.no_grad():
-            return self.method.encode_support(image)
+            return self.method.as_support(features, image)
 
     def condition(self, support: Features, labels: Tensor) -> Verb:
         """Maps of K support pictures [1, K, C, h, w] and ``labels`` [1, K, H, W] to the tensors of a state.

@@ -1,10 +1,10 @@
 """Looking for what was marked, in the background: the open picture first, the others as they come.
 
 One thread decides. Every half second, and when what is wanted changes, it looks up what comes next: a new search is
-begun at once (features are kept, so it only conditions and predicts), the picture that is open goes first, and while
-nobody searches the features of the remaining pictures are computed, so that a search finds them ready. A few pictures
-are worked on side by side, each by one core: with a network as small as ours, cores that share a picture mostly wait
-for each other.
+begun at once (features are kept, so it only conditions and predicts), what a person marks is made ready to be an
+example, the picture that is open goes first, and while nobody searches the features of the remaining pictures are
+computed, so that a search finds them ready. A few pictures are worked on side by side, each by one core: with a network
+as small as ours, cores that share a picture mostly wait for each other.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Finder:
         self._round = max((facts.round for facts in self._facts.values()), default=0)
         self._open = ""
         self._asked = self._begun = 0  # searches
+        self._ready: set[str] = set()
         self._stopped = self._checked = False
         self._change = threading.Condition()
         self.lanes = min(torch.get_num_threads(), MOST_LANES) if segmenter.device.type == "cpu" else 2
@@ -195,7 +196,11 @@ class Finder:
                 self._begun = asked
                 self.tell("progress", self.progress())
             return True
-        for keys, work in ((self._left(), self._look), (self._unknown(), self._features)):
+        for keys, work in (
+            (self._unready(), self._make_ready),
+            (self._left(), self._look),
+            (self._unknown(), self._features),
+        ):
             if some := [*itertools.islice(keys, MOST_IN_A_SPELL * self.lanes)]:
                 self._for_a_spell(work, some)
                 self.tell("progress", self.progress())
@@ -355,6 +360,14 @@ class Finder:
     def _unknown(self) -> Iterator[str]:
         """Pictures whose features are to be computed."""
         return (key for key in self._in_turn() if self._is_unknown(key))
+
+    def _unready(self) -> Iterator[str]:
+        """Pictures that a person has marked, which the next search takes for examples; each once."""
+        return (key for key in self.store.marked() if key not in self._ready and key not in self.problems)
+
+    def _make_ready(self, key: str) -> None:
+        self._ready.add(key)
+        self._features(key, support=True)
 
     def _is_unknown(self, key: str) -> bool:
         if key in self.features.sizes or key in self.problems:

@@ -73,7 +73,10 @@ class KeptFeatures:
             thumbnail(self.gallery, key, image)
         number = self._numbers[key]
         digest = self._digest(number, support)
-        features = self.segmenter.task.encode([image], support=support)
+        if support and (plain := self._known(key, support=False)) is not None:
+            features = self.segmenter.task.as_example(self._whole(plain), lambda: image)
+        else:
+            features = self.segmenter.task.encode([image], support=support)
         maps = {name: value.half().cpu() for name, value in features.maps.items()}
         found = Features(maps, features.image_size)
         self.sizes[key] = image.shape[0], image.shape[1]

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from sccan.builders.released.trained import load_trained
 from sccan.errors import InputError
 from sccan.page.finder import FOUND, Finder
 from sccan.page.places import key_of
@@ -104,6 +105,34 @@ def test_features_are_computed_once(finder: Finder, store: Store, segmenter: Seg
         assert sum(counts) in (4, 4 + 6, 4 + 12), "and altered copies, where a single example is checked"
     finally:
         hook.remove()
+
+
+def test_what_is_marked_is_made_ready_before_it_is_searched_for(store: Store, events: Events) -> None:
+    """Of the default model, which sees examples once more, half a cell aside."""
+    segmenter = Segmenter(load_trained("segment"), device="cpu", batch=2)
+    number = store.classes.add("disc").number
+    finder = Finder(store, segmenter, events)
+    finder.start()
+    counts, hook = _encodings(segmenter)
+    try:
+        events.wait(lambda: finder.progress()["known"] == 4)
+        assert sum(counts) == 4
+        store.put(A, drawn(value=number), "drawn", base=0)
+        deadline = time.monotonic() + 30
+        while sum(counts) < 5 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert sum(counts) == 5, "the second look alone"
+        finder.find()
+        events.wait(lambda: len(set(events.found())) == 3)
+        assert sum(counts) == 5
+    finally:
+        finder.stop()
+        hook.remove()
+    ready = finder.features.get(A, support=True)
+    whole = segmenter.task.encode([read_photo(store.gallery.read_path(A))], support=True)
+    assert ready.maps.keys() == whole.maps.keys()
+    for name, values in whole.maps.items():
+        torch.testing.assert_close(ready.maps[name], values, rtol=2e-3, atol=2e-3)
 
 
 def test_features_are_there_at_the_next_start(

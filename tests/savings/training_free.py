@@ -15,6 +15,7 @@ from sccan.episodes.episode import Features
 from sccan.segmentation.methods.frost import COLOURS, FLIPPED, FROST
 from sccan.segmentation.methods.insid3 import INSID3
 from sccan.segmentation.parts.positions import position_free_basis
+from sccan.segmentation.parts.views import map_name
 from tests.savings.measure import Saving
 from tests.segmentation.methods.plain_training_free import (
     conditioned_frost,
@@ -168,7 +169,7 @@ def frost_query(small: bool) -> Saving:
 def _frost(small: bool) -> tuple[MadeUp, FROST, Features, Tensor]:
     episode, rank = made_up(small, 1), 6 if small else 250
     method = FROST(KnownTokens(episode.positions), stages=(STAGE,), rank=rank).eval()
-    maps = {STAGE: episode.references[None], FLIPPED + STAGE: episode.flipped[None]}
+    maps = {STAGE: episode.references[None], map_name(FLIPPED, STAGE): episode.flipped[None]}
     return episode, method, Features(maps, episode.size), positional_basis(episode.positions, rank)
 
 

@@ -59,8 +59,8 @@ class VotingMethod(Method):
     def encode(self, images: Tensor) -> Features:
         return self.method.encode(images)
 
-    def encode_support(self, images: Tensor) -> Features:
-        return self.method.encode_support(images)
+    def as_support(self, features: Features, images: Tensor) -> Features:
+        return self.method.as_support(features, images)
 
     @property
     def supports_differ(self) -> bool:

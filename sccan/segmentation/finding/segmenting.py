@@ -204,13 +204,17 @@ class Segmenting:
         return EncodedShot(shot.name, self.encode([shot.image], support=True), shot.label)
 
     def as_example(self, features: Features, image: Callable[[], np.ndarray]) -> Features:
-        """Features of a picture as those of an example: the same, or new ones where the method looks at these more.
+        """Features of a picture as those of an example, which some methods look at more.
 
         Args:
             features: of the picture.
             image: gives its pixels, RGB uint8 [h, w, 3], if they are needed.
         """
-        return self.encode([image()], support=True) if self.method.supports_differ else features
+        if not self.method.supports_differ:
+            return features
+        inputs = self.transform.image(image())[None].to(self.device)
+        with torch.no_grad(), self.autocast():
+            return self.method.as_support(features, inputs)
 
     def condition_on(
         self, shots: Sequence[EncodedShot], class_names: Sequence[str], *, absent: Sequence[Features] = ()

@@ -29,8 +29,8 @@ from sccan.segmentation.parts.whitening import within_whitening
 
 COLOURS = "colours"
 """Name of the mean colours of cells among the features."""
-FLIPPED = "flipped "
-"""What the name of a stage begins with if its maps are those of the flipped picture."""
+FLIPPED = "flipped"
+"""Name of the view of examples that are seen flipped."""
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.5, 1.0)
 REACH = 4
 """How far candidates are dilated, in cells, times the share of the examples' cells that is foreground."""
@@ -133,9 +133,8 @@ class FROST(TrainingFreeMethod):
         colours = (denormalize(images) / 255).clamp(0, 1)
         return {COLOURS: mean_colours(colours, self.cells.grid(features))}
 
-    def encode_support(self, images: Tensor) -> Features:
+    def as_support(self, features: Features, images: Tensor) -> Features:
         """Also the maps of the flipped pictures, which `condition` takes for further views."""
-        features = self.encode(images)
         if not self.flip:
             return features
         return with_view(features, FLIPPED, self.encode(images.flip(-1)), self.cells.stages)

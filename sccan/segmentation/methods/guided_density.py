@@ -38,8 +38,8 @@ from sccan.segmentation.parts.views import shifted, shifted_labels, view_of, wit
 
 PICTURE = "picture"
 """Name of the small picture among the features."""
-ASIDE = "aside "
-"""What the name of a stage begins with if its maps are those of an example half a cell aside."""
+ASIDE = "aside"
+"""Name of the view of examples that are seen half a cell aside."""
 SMALL = 4
 """Pixels of the input per cell on which the filter is found; masks follow a picture of twice as many."""
 SOFT = 5.0
@@ -161,9 +161,8 @@ class GuidedDensity(TrainingFreeMethod):
     def beside(self, features: Features, images: Tensor) -> dict[str, Tensor]:
         return {PICTURE: denormalize(halved(images)).div_(255).clamp_(0, 1)}
 
-    def encode_support(self, images: Tensor) -> Features:
+    def as_support(self, features: Features, images: Tensor) -> Features:
         """Also the maps of the pictures half a cell aside, which `condition` takes for a second view."""
-        features = self.encode(images)
         if not self.supports_differ:
             return features
         with torch.no_grad():

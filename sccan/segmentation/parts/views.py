@@ -13,14 +13,20 @@ OUTSIDE = 255
 """Label of what a shifted picture does not show."""
 
 
+def map_name(view: str, stage: str) -> str:
+    """What a stage's map of a view is called. It comes before every stage, so that none is `Features.deepest`."""
+    return f"({view}) {stage}"
+
+
 def with_view(features: Features, name: str, view: Features, stages: Sequence[str]) -> Features:
     """The features, and beside them the maps of some stages of another view of the same pictures."""
-    return Features({**features.maps, **{name + stage: view.maps[stage] for stage in stages}}, features.image_size)
+    further = {map_name(name, stage): view.maps[stage] for stage in stages}
+    return Features({**features.maps, **further}, features.image_size)
 
 
 def view_of(features: Features, name: str, stages: Sequence[str]) -> Features:
     """The view that was put beside the features under a name. Raises KeyError: none was."""
-    return Features({stage: features.maps[name + stage] for stage in stages}, features.image_size)
+    return Features({stage: features.maps[map_name(name, stage)] for stage in stages}, features.image_size)
 
 
 def shifted(images: Tensor, down: int, right: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from sccan.errors import InputError
 from sccan.reference.toy_encoder import TOKENS
 from sccan.segmentation.methods.frost import COLOURS, FLIPPED, FROST
+from sccan.segmentation.parts.views import map_name
 from tests.segmentation.methods.episodes import one_query
 from tests.segmentation.methods.plain_training_free import conditioned_frost, queried_frost
 from tests.segmentation.methods.scenes import plain_inputs, scenes, toy_encoder
@@ -26,7 +27,8 @@ def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
     assert whole.shape == (2, 2, 2, 128, 160)
     assert whole[:, :, 0].abs().max() == 0
     support, query = method.encode_episode(episode)
-    assert list(support.maps) == [TOKENS, COLOURS, FLIPPED + TOKENS]
+    assert support.deepest == query.deepest, "what a class looks like is read off the picture itself"
+    assert list(support.maps) == [TOKENS, COLOURS, map_name(FLIPPED, TOKENS)]
     assert list(query.maps) == [TOKENS, COLOURS]
     assert torch.equal(method.predict(query, method.condition(support, episode.support_labels)), whole)
     for b in range(2):

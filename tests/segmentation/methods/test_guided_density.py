@@ -11,6 +11,7 @@ from sccan.segmentation.methods.guided_density import ASIDE, PICTURE, GuidedDens
 from sccan.segmentation.parts.cells import cell_masks
 from sccan.segmentation.parts.kept_sums import KeptSums
 from sccan.segmentation.parts.places import cell_places, placed_sums
+from sccan.segmentation.parts.views import map_name
 from tests.segmentation.methods.episodes import one_query
 from tests.segmentation.methods.scenes import CHANNELS, scenes, toy_encoder
 
@@ -34,7 +35,8 @@ def test_conditioning_once_and_predicting_many_is_the_full_forward() -> None:
     assert whole[:, :, 0].abs().max() == 0
     support, query = method.encode_episode(episode)
     assert list(query.maps) == [TOKENS, PICTURE]
-    assert list(support.maps) == [TOKENS, PICTURE, ASIDE + TOKENS]
+    assert support.deepest == query.deepest
+    assert list(support.maps) == [TOKENS, PICTURE, map_name(ASIDE, TOKENS)]
     assert query.maps[PICTURE].shape == (2, 2, 3, 64, 80)
     assert torch.equal(method.predict(query, method.condition(support, episode.support_labels)), whole)
     for b in range(2):
@@ -127,7 +129,7 @@ def test_a_second_look_half_a_cell_aside_shows_what_lies_between_cells() -> None
     support = method.encode_support(images[0]).view(1, 1)
     (state,) = method.condition(support, labels)
     moved = torch.nn.functional.pad(images[0], (8, 0, 8, 0), mode="reflect")[..., :128, :160]
-    assert torch.equal(support.maps[ASIDE + TOKENS][0], method.encode(moved).maps[TOKENS])
+    assert torch.equal(support.maps[map_name(ASIDE, TOKENS)][0], method.encode(moved).maps[TOKENS])
     inside = torch.zeros(1, 1, 128, 160, dtype=torch.long)
     inside[..., 8:, 8:] = (labels == 1)[..., :-8, :-8]
     plain, aside = (cell_masks(one, GRID).foreground[0, 0] for one in ((labels == 1).long(), inside))
