@@ -227,7 +227,8 @@ class GuidedDensity(TrainingFreeMethod):
         """The examples of every episode as their views show them.
 
         All cells of the foreground are compared with, and of the background every second one of either view, as on a
-        chessboard: there is enough of it, and searching takes no longer than with one view.
+        chessboard: there is enough of it, and searching takes no longer than with one view. Where that leaves none of
+        it, all of it is compared with.
         """
         grid, device = self.cells.grid(support), labels.device
         cells = torch.stack([torch.stack([one.cells for one in own]) for own in pictures])  # [B, K, L, C]
@@ -236,11 +237,9 @@ class GuidedDensity(TrainingFreeMethod):
             down, right = self._pixels_aside(support)
             view = view_of(support, ASIDE, self.cells.stages)
             aside = cell_masks(shifted_labels(labels, down, right), grid)
-            every_second = chessboard(grid, device)
-            masks = CellMasks(
-                torch.cat([masks.foreground, aside.foreground], -1),
-                torch.cat([masks.background & every_second, aside.background & every_second], -1),
-            )
+            foreground, background = (torch.cat(both, -1) for both in zip(masks, aside, strict=True))
+            thinned = background & chessboard(grid, device).repeat(2)
+            masks = CellMasks(foreground, torch.where(thinned.any(-1, keepdim=True), thinned, background))
             cells = torch.cat([cells, self.cells.debiased(self.cells.unit(view), support)], -2)
             height, width = support.image_size
             places = torch.cat([places, places - places.new_tensor([down / height, right / width])])

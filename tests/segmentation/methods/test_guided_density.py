@@ -143,6 +143,15 @@ def test_a_second_look_half_a_cell_aside_shows_what_lies_between_cells() -> None
     torch.testing.assert_close(offset, torch.tensor([-8 / 128, -8 / 160]).expand_as(offset))
 
 
+def test_background_of_a_single_cell_is_compared_with() -> None:
+    method, episode = _method(), scenes(shots=1, seeds=(0,))
+    support, _ = method.encode_episode(episode)
+    for row, column in ((2, 4), (2, 5)):
+        labels = torch.ones_like(episode.support_labels)
+        labels[..., 16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = 0
+        assert 1 <= sum(method.condition(support, labels)[0].anchors.background.counts) <= 5
+
+
 def test_without_a_second_look_examples_are_encoded_as_queries() -> None:
     method, episode = _method(shift=0), scenes(shots=2, seeds=(0,))
     assert not method.supports_differ
