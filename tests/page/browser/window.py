@@ -51,8 +51,9 @@ class Watch:
         self._sleeps = False
 
     def _failed(self, request: Any) -> None:
-        """A page that is left or loaded again ends its stream of events itself, which is no failure."""
-        if not (request.url.endswith("/api/events") and "ERR_ABORTED" in str(request.failure)):
+        """No failure: a page that is left ends its stream of events, a thumbnail that changes its loading."""
+        ends = request.url.endswith("/api/events") or request.resource_type == "image"
+        if not (ends and "ERR_ABORTED" in str(request.failure)):
             self._note(f"{request.url} failed: {request.failure}")
 
     def _note(self, text: str) -> None:
