@@ -73,10 +73,10 @@ class KeptFeatures:
             thumbnail(self.gallery, key, image)
         number = self._numbers[key]
         digest = self._digest(number, support)
-        if support and (plain := self._known(key, support=False)) is not None:
-            features = self.segmenter.task.as_example(self._whole(plain), lambda: image)
-        else:
-            features = self.segmenter.task.encode([image], support=support)
+        plain = self._known(key, support=False) if support else None
+        features = self.segmenter.task.encode([image]) if plain is None else self._whole(plain)
+        if support:
+            features = self.segmenter.task.as_example(features, lambda: image)
         maps = {name: value.half().cpu() for name, value in features.maps.items()}
         found = Features(maps, features.image_size)
         self.sizes[key] = image.shape[0], image.shape[1]

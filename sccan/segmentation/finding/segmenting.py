@@ -201,7 +201,7 @@ class Segmenting:
 
     def encoded(self, shot: Shot) -> EncodedShot:
         """The shot with its features instead of its pixels."""
-        return EncodedShot(shot.name, self.encode([shot.image], support=True), shot.label)
+        return EncodedShot(shot.name, self.as_example(self.encode([shot.image]), lambda: shot.image), shot.label)
 
     def as_example(self, features: Features, image: Callable[[], np.ndarray]) -> Features:
         """Features of a picture as those of an example, which some methods look at more.
@@ -291,17 +291,13 @@ class Segmenting:
         cell = height * width / max(one.shape[-2] * one.shape[-1] for one in support.maps.values())
         return ClassState(method, state, likeness, cell)
 
-    def encode(self, images: Sequence[np.ndarray], *, support: bool = False) -> Features:
-        """Features of whole pictures, RGB uint8 [h, w, 3] each; what `condition_on` and `answers` work on.
-
-        Args:
-            support: they are to serve as examples (and may be segmented as well).
-        """
+    def encode(self, images: Sequence[np.ndarray]) -> Features:
+        """Features of whole pictures, RGB uint8 [h, w, 3] each; what `answers` works on, and `as_example` adds to."""
 
         def encoded(inputs: Sequence[Tensor]) -> Features:
             together = torch.stack(list(inputs)).to(self.device)
             with torch.no_grad(), self.autocast():
-                return self.method.encode_support(together) if support else self.method.encode(together)
+                return self.method.encode(together)
 
         return joined(self._fitting(encoded, [self.transform.image(image) for image in images]))
 

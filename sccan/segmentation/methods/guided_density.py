@@ -185,7 +185,8 @@ class GuidedDensity(TrainingFreeMethod):
         """
         with torch.no_grad(), torch.autocast(labels.device.type, enabled=False):
             pictures = self._pictures(support)
-            masks, seen = cell_masks(labels, self.cells.grid(support)), self._seen(support, pictures, labels)
+            masks = cell_masks(labels, self.cells.grid(support))
+            seen = self._seen(support, pictures, masks, labels)
             return tuple(
                 self._conditioned(own, CellMasks(masks.foreground[b], masks.background[b]), seen[b], labels[b])
                 for b, own in enumerate(pictures)
@@ -223,7 +224,9 @@ class GuidedDensity(TrainingFreeMethod):
         down, right = (round(self.shift * side / cells) for side, cells in sides)
         return down, right
 
-    def _seen(self, support: Features, pictures: Sequence[Sequence[Picture]], labels: Tensor) -> list[Seen]:
+    def _seen(
+        self, support: Features, pictures: Sequence[Sequence[Picture]], masks: CellMasks, labels: Tensor
+    ) -> list[Seen]:
         """The examples of every episode as their views show them.
 
         All cells of the foreground are compared with, and of the background every second one of either view, as on a
@@ -232,7 +235,7 @@ class GuidedDensity(TrainingFreeMethod):
         """
         grid, device = self.cells.grid(support), labels.device
         cells = torch.stack([torch.stack([one.cells for one in own]) for own in pictures])  # [B, K, L, C]
-        masks, places = cell_masks(labels, grid), cell_places(grid, device)
+        places = cell_places(grid, device)
         if self.supports_differ:
             down, right = self._pixels_aside(support)
             view = view_of(support, ASIDE, self.cells.stages)

@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccan.episodes.episode import Features
-
-OUTSIDE = 255
-"""Label of what a shifted picture does not show."""
+from sccan.episodes.index import IGNORE
 
 
 def map_name(view: str, stage: str) -> str:
@@ -36,6 +34,6 @@ def shifted(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def shifted_labels(labels: Tensor, down: int, right: int) -> Tensor:
-    """Labels [..., H, W] of pictures that are moved so; what comes in from outside is `OUTSIDE`."""
+    """Labels [..., H, W] of pictures that are moved so; what comes in from outside is ignored."""
     height, width = labels.shape[-2:]
-    return F.pad(labels, (right, 0, down, 0), value=OUTSIDE)[..., :height, :width]
+    return F.pad(labels, (right, 0, down, 0), value=IGNORE)[..., :height, :width]

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sccan.episodes.episode import Features
-from sccan.segmentation.parts.views import OUTSIDE, shifted, shifted_labels, view_of, with_view
+from sccan.episodes.index import IGNORE
+from sccan.segmentation.parts.views import shifted, shifted_labels, view_of, with_view
 
 STAGES = ("layer4", "blocks.5", "0", "tokens", "Stage")
 
@@ -26,7 +27,7 @@ def test_labels_move_with_their_pictures(rows: int, columns: int, down: int, rig
     picture, labels = shifted(values.float(), down, right), shifted_labels(values[0], down, right)
     assert picture.shape == values.shape
     assert labels.shape == values[0].shape
-    inside = labels != OUTSIDE
+    inside = labels != IGNORE
     assert torch.equal(picture[0][inside].long(), labels[inside])
     assert torch.equal(labels[..., down:, right:], values[0][..., : height - down, : width - right])
     assert int((~inside).sum()) == height * width - (height - down) * (width - right)
