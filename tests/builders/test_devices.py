@@ -180,8 +180,7 @@ def test_classification_pictures_are_prepared_on_the_device(resident: bool, tmp_
     assert ready.query_images.dtype == torch.float32
 
 
-@pytest.mark.parametrize("support", [False, True])
-def test_pictures_of_ones_own_are_encoded_on_the_device(support: bool) -> None:
+def test_pictures_of_ones_own_are_encoded_on_the_device() -> None:
     """What follows waits for the host once for every set of examples, which cannot be run on such tensors."""
     pictures = [np.zeros((90, 120, 3), np.uint8)] * 3
     trained = load_trained("segment")
@@ -189,6 +188,7 @@ def test_pictures_of_ones_own_are_encoded_on_the_device(support: bool) -> None:
     telling = load_trained("classify")
     with fake_tensors():
         segmenting = Segmenting(on_device(trained.method), transform, device=DEVICE, batch=2)
-        assert devices(segmenting.encode(pictures, support=support)) == {"cuda"}
+        assert devices(segmenting.encode(pictures)) == {"cuda"}
+        assert devices(segmenting.as_example(segmenting.encode(pictures[:1]), lambda: pictures[0])) == {"cuda"}
         classifying = Classifying(on_device(telling.method), fixed_transform(telling.cfg), DEVICE)
         assert devices(classifying.encoded(pictures, batch=2)) == {"cuda"}
