@@ -68,6 +68,8 @@ class Verbs:
         if isinstance(method, SCCAN) and method.evidence is not None:
             raise InputError("SCCAN over evidence cannot be written as ONNX; export one that learned with its prior")
         self.method, self.size = copy.deepcopy(method).cpu().eval(), size
+        if isinstance(self.method, GuidedDensity):
+            self.method.aligns = False
         fold_backbones(self.method)
         without_margins(self.method, size)
 

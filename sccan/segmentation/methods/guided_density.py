@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,13 +26,14 @@ from sccan.backbones.stage import Backbone
 from sccan.episodes.episode import Features
 from sccan.errors import InputError
 from sccan.segmentation.methods.training_free import CERTAIN, TrainingFreeMethod
+from sccan.segmentation.parts.alignment import Marked, aligned_sums
 from sccan.segmentation.parts.anchors import Anchors, anchors_of, log_odds
 from sccan.segmentation.parts.cells import CellMasks, cell_masks, chessboard
 from sccan.segmentation.parts.cuts import ious_of_cuts
 from sccan.segmentation.parts.density import log_ratio
 from sccan.segmentation.parts.guided import guided, halved
 from sccan.segmentation.parts.kept_sums import KeptSums, digest
-from sccan.segmentation.parts.places import BOTH, LOOKS, PLACES, cell_places, gain_of_places, placed_sums
+from sccan.segmentation.parts.places import BOTH, LOOKS, PLACES, gains_of_places, own_lattice, placed_sums
 from sccan.segmentation.parts.thickness import thickness
 from sccan.segmentation.parts.views import shifted, shifted_labels, view_of, with_view
 
@@ -53,6 +54,8 @@ DOUBT = 0.05
 LEAST_GAIN, NEVER = 0.5, 1e9
 """Nats that a picture's cells must gain by their places for these to count, where they may and where they never do.
 Pictures without any order gain 0.2 or 0.3, seldom 0.5."""
+TRUSTS = ((NEVER, False), (LEAST_GAIN, False), (LEAST_GAIN, True))
+"""What places may be trusted with: `least_gain` and `aligned` of a support set."""
 
 
 class Picture(NamedTuple):
@@ -77,7 +80,7 @@ class Seen(NamedTuple):
     Attributes:
         cells: of length one, [K, A, C].
         masks: which of them are compared with, [K, A].
-        places: as of `cell_places`, [A, 2].
+        places: as of `Lattice`, [A, 2].
     """
 
     cells: Tensor
@@ -93,13 +96,15 @@ class GuidedDensityEpisode:
         anchors: what cells are compared with.
         radius: of the filter's windows, in its cells.
         cut: squashed score above which a pixel is foreground.
-        least_gain: what a picture must gain by its places for them to count, in nats, see `gain_of_places`.
+        least_gain: what a picture must gain by its places for them to count, in nats, see `gains_of_places`.
+        aligned: whether these are the places of aligned examples.
     """
 
     anchors: Anchors
     radius: int
     cut: float
     least_gain: float
+    aligned: bool
 
 
 class GuidedDensity(TrainingFreeMethod):
@@ -111,9 +116,11 @@ class GuidedDensity(TrainingFreeMethod):
 
     Attributes:
         kept: sums that are kept for later searches of the same pictures; None: nothing is.
+        aligns: whether examples are aligned with pictures taken like them; a graph cannot.
     """
 
     kept: KeptSums | None = None
+    aligns = True
 
     def __init__(
         self,
@@ -198,7 +205,8 @@ class GuidedDensity(TrainingFreeMethod):
             for kept, pictures in zip(state, self._pictures(query), strict=True):
                 counts = kept.anchors.foreground.cells.shape[0], kept.anchors.background.cells.shape[0]
                 odds, least_gain = kept.anchors.log_odds, kept.least_gain
-                ratios = [self._log_ratio(self._sums(one, kept.anchors), counts, odds, least_gain) for one in pictures]
+                sums = [self._sums(one, kept.anchors, aligned=kept.aligned)[int(kept.aligned)] for one in pictures]
+                ratios = [self._log_ratio(one, counts, odds, least_gain) for one in sums]
                 colours = torch.stack([one.colours for one in pictures])
                 found = self._guided(torch.stack(ratios), pictures[0].grid, colours, kept.radius)
                 rows.append(SOFT * (found - kept.cut))
@@ -235,7 +243,7 @@ class GuidedDensity(TrainingFreeMethod):
         """
         grid, device = self.cells.grid(support), labels.device
         cells = torch.stack([torch.stack([one.cells for one in own]) for own in pictures])  # [B, K, L, C]
-        places = cell_places(grid, device)
+        places = own_lattice(grid, device).places
         if self.supports_differ:
             down, right = self._pixels_aside(support)
             view = view_of(support, ASIDE, self.cells.stages)
@@ -259,43 +267,52 @@ class GuidedDensity(TrainingFreeMethod):
         anchors = anchors_of(seen.cells, seen.masks, seen.places, log_odds(masks), names)
         showing = masks.foreground.any(1).nonzero().flatten().tolist()
         if len(showing) < 2:
-            return GuidedDensityEpisode(anchors, self._radius_of_thickness(labels), 0.0, LEAST_GAIN)
+            return GuidedDensityEpisode(anchors, self._radius_of_thickness(labels), 0.0, LEAST_GAIN, self.aligns)
         chosen = showing[:MOST_LEFT_OUT]
-        ratios = [self._left_out(k, examples[k], anchors, masks) for k in chosen]
+        ratios = torch.stack([self._left_out(k, examples[k], anchors, masks) for k in chosen], 1)
         colours = torch.stack([examples[k].colours for k in chosen])
+        trusts = TRUSTS[:2] if torch.equal(ratios[1], ratios[2]) else TRUSTS  # nothing was aligned
         best = max(
-            (*self._best(torch.stack(own), grid, colours, labels[chosen]), least_gain)
-            for own, least_gain in zip(zip(*ratios, strict=True), (NEVER, LEAST_GAIN), strict=True)
+            (*self._best(own, grid, colours, labels[chosen]), *trust)
+            for own, trust in zip(ratios[: len(trusts)], trusts, strict=True)
         )
         return GuidedDensityEpisode(anchors, *best[1:])
 
-    def _left_out(self, number: int, example: Picture, anchors: Anchors, masks: CellMasks) -> tuple[Tensor, Tensor]:
-        """Log ratios [L] of an example by all others, where places never count and where they may."""
+    def _left_out(self, number: int, example: Picture, anchors: Anchors, masks: CellMasks) -> Tensor:
+        """Log ratios of an example by all others, as `TRUSTS` has it, [3, L]."""
         others = [k for k in range(len(masks.foreground)) if k != number]
-        sums = self._sums(example, anchors, left_out=number)
+        sums = self._sums(example, anchors, left_out=number, aligned=self.aligns)
         front, back = (sum(group.counts[k] for k in others) for group in (anchors.foreground, anchors.background))
         odds = log_odds(CellMasks(masks.foreground[others], masks.background[others]))
-        never, maybe = (self._log_ratio(sums, (front, back), odds, least) for least in (NEVER, LEAST_GAIN))
-        return never, maybe
+        return torch.stack(
+            [self._log_ratio(sums[int(aligned)], (front, back), odds, least_gain) for least_gain, aligned in TRUSTS]
+        )
 
-    def _sums(self, picture: Picture, anchors: Anchors, *, left_out: int | None = None) -> Tensor:
-        """`placed_sums` over the foreground's and over the background's anchors of all examples but one, [2, 3, L]."""
+    def _sums(self, picture: Picture, anchors: Anchors, *, aligned: bool, left_out: int | None = None) -> Tensor:
+        """`placed_sums` over the foreground's and over the background's anchors of all examples but one, [2, 2, 3, L].
+
+        First as the examples are, then aligned with the picture where that is wanted and it was taken like them.
+        """
         groups = zip(anchors.foreground.by_example(), anchors.background.by_example(), strict=True)
-        total = picture.cells.new_zeros(2, 3, len(picture.cells))
+        total = picture.cells.new_zeros(2, 2, 3, len(picture.cells))
         for number, example in enumerate(groups):
-            if number == left_out:
-                continue
-            compute = functools.partial(self._sums_over, picture, example)
-            if self.kept is None:
-                total += compute()
-            else:
-                total += self.kept.get(picture.name, anchors.names[number], compute)
+            if number != left_out:
+                total += self._sums_over(picture, example, anchors.names[number] if anchors.names else "", aligned)
         return total
 
-    def _sums_over(self, picture: Picture, example: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        return torch.stack(
-            [placed_sums(picture.cells, picture.grid, *group, sigma=self.sigma, reach=self.reach) for group in example]
-        )
+    def _sums_over(self, picture: Picture, example: Marked, name: str, aligned: bool) -> Tensor:
+        cells, lattice = picture.cells, own_lattice(picture.grid, picture.cells.device)
+        compare = functools.partial(placed_sums, cells, lattice, sigma=self.sigma, reach=self.reach)
+        wide = moved = self._kept(picture.name, name, lambda: torch.stack([compare(*group) for group in example]))
+        if aligned:
+            count = wide.new_tensor(sum(len(own) for own, _ in example))
+            if gains_of_places(wide.sum(0), count).mean() >= LEAST_GAIN:
+                align = functools.partial(aligned_sums, wide, cells, lattice, sigma=self.sigma, reach=self.reach)
+                moved = self._kept(picture.name, f"{name} aligned", lambda: align(example))
+        return torch.stack([wide, moved])
+
+    def _kept(self, picture: str, example: str, compute: Callable[[], Tensor]) -> Tensor:
+        return compute() if self.kept is None else self.kept.get(picture, example, compute)
 
     def _radius_of_thickness(self, labels: Tensor) -> int:
         """The radius that fits examples' objects; the smallest without any."""
@@ -321,7 +338,7 @@ class GuidedDensity(TrainingFreeMethod):
         """Log density ratio of every cell of a picture, with the weighted odds, [L].
 
         Args:
-            sums: of `_sums`, [2, 3, L].
+            sums: of foreground and background, one of `_sums`, [2, 3, L].
             counts: anchors of the foreground and of the background.
             odds: of these, their logarithm.
             least_gain: see `GuidedDensityEpisode`.
@@ -333,7 +350,7 @@ class GuidedDensity(TrainingFreeMethod):
         anywhere = log_ratio(front[LOOKS], n_front, back[LOOKS], n_back)
         here = log_ratio(front[BOTH], front[PLACES], back[BOTH], back[PLACES])
         odds_here = log_ratio(front[PLACES], n_front, back[PLACES], n_back)
-        placed = gain_of_places(front + back, sums.new_ones(()) * (n_front + n_back)) > least_gain
+        placed = gains_of_places(front + back, sums.new_ones(()) * (n_front + n_back)).mean() > least_gain
         return torch.where(placed, here + self.odds_weight * odds_here, anywhere) + self.odds_weight * odds
 
     def _guided(self, ratios: Tensor, grid: tuple[int, int], pictures: Tensor, radius: int) -> Tensor:

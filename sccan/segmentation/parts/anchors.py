@@ -26,7 +26,7 @@ class Group:
 
     Attributes:
         cells: of length one, [A, C].
-        places: where they lie in their pictures, as of `cell_places`, [A, 2].
+        places: where they lie in their pictures, as of `Lattice`, [A, 2].
         counts: how many are of each example, in their order.
     """
 
@@ -65,7 +65,7 @@ def anchors_of(cells: Tensor, masks: CellMasks, places: Tensor, odds: float, nam
     Args:
         cells: of length one, [K, L, C]; of several views, one after the other.
         masks: of these cells, [K, L].
-        places: of these cells, as of `cell_places`, [L, 2].
+        places: of these cells, as of `Lattice`, [L, 2].
         odds: see `log_odds`.
         names: of the examples' cells and masks; empty: anchors have none.
     """

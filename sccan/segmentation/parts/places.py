@@ -9,6 +9,8 @@ Letters: A anchors, C channels, h w grid, L = h * w cells.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -20,56 +22,80 @@ LOOKS, BOTH, PLACES = 0, 1, 2
 """Rows of `placed_sums`."""
 
 
-def cell_places(grid: tuple[int, int], device: torch.device) -> Tensor:
-    """Height and width of every cell's centre as shares of the picture's, [L, 2]."""
-    return torch.cartesian_prod(*(_centres(cells, device) for cells in grid))
+class Lattice(NamedTuple):
+    """Where the cells of a picture lie, as shares of the sides of the picture that they are compared with.
+
+    Attributes:
+        heights: of the rows' centres, [h].
+        widths: of the columns' centres, [w].
+    """
+
+    heights: Tensor
+    widths: Tensor
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return len(self.heights), len(self.widths)
+
+    @property
+    def places(self) -> Tensor:
+        """Height and width of every cell's centre, [L, 2]."""
+        return torch.cartesian_prod(*self)
+
+
+def own_lattice(grid: tuple[int, int], device: torch.device) -> Lattice:
+    """Where the cells of a grid lie in their own picture."""
+    return Lattice(*((torch.arange(cells, device=device) + 0.5) / cells for cells in grid))
 
 
 def placed_sums(
-    cells: Tensor, grid: tuple[int, int], anchors: Tensor, places: Tensor, *, sigma: float, reach: float
+    cells: Tensor,
+    lattice: Lattice,
+    anchors: Tensor,
+    places: Tensor,
+    *,
+    sigma: float,
+    reach: float,
+    anywhere: float = ANYWHERE,
 ) -> Tensor:
     """Kernel values summed over the anchors, of every cell, [3, L]: of looks, of looks times places, of places.
 
-    The kernel of places is exp(-d^2 / 2 reach^2) plus `ANYWHERE`. Sums over several sets of anchors can be added.
+    The kernel of places is exp(-d^2 / 2 reach^2) plus `anywhere`. Sums over several sets of anchors can be added.
 
     Args:
         cells: of length one, all of a picture's, [L, C].
-        grid: of these cells.
+        lattice: where these cells lie.
         anchors: of length one, [A, C].
         places: of the anchors, [A, 2].
         sigma: width of the kernel of looks.
         reach: width of the kernel of places, as a share of the picture's sides; 0: all places are alike.
+        anywhere: what an anchor counts however far away it lies.
     """
     looks, both = cells.new_zeros(2, len(cells))
-    rows, columns = axis_kernels(grid, places, reach)  # their products are the kernel of places
+    rows, columns = axis_kernels(lattice, places, reach)  # their products are the kernel of places
     for some, values in kernel_blocks(cells, anchors, sigma):
         looks += values.sum(1)
-        by_row = values.view(*grid, -1).mul_(columns[:, some])
+        by_row = values.view(*lattice.grid, -1).mul_(columns[:, some])
         both += (by_row @ rows[:, some, None]).flatten()
-    return torch.stack([looks, both + ANYWHERE * looks, (rows @ columns.T).flatten() + ANYWHERE * anchors.shape[0]])
+    return torch.stack([looks, both + anywhere * looks, (rows @ columns.T).flatten() + anywhere * anchors.shape[0]])
 
 
-def axis_kernels(grid: tuple[int, int], places: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """Kernels of places along the height [h, A] and the width [w, A] of a grid, exp(-d^2 / 2 reach^2) together."""
+def axis_kernels(lattice: Lattice, places: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+    """Kernels of places along the height [h, A] and the width [w, A] of a lattice, exp(-d^2 / 2 reach^2) together."""
     if not reach:
-        return places.new_ones(grid[0], len(places)), places.new_ones(grid[1], len(places))
+        return places.new_ones(lattice.grid[0], len(places)), places.new_ones(lattice.grid[1], len(places))
     rows, columns = (
-        ((_centres(cells, places.device)[:, None] - places[:, axis]).square() * (-0.5 / reach**2)).exp()
-        for axis, cells in enumerate(grid)
+        ((along[:, None] - places[:, axis]).square() * (-0.5 / reach**2)).exp() for axis, along in enumerate(lattice)
     )
     return rows, columns
 
 
-def gain_of_places(sums: Tensor, anchors: Tensor) -> Tensor:
-    """Mean gain in log likelihood of a picture's cells where places are known, in nats, [].
+def gains_of_places(sums: Tensor, anchors: Tensor) -> Tensor:
+    """Gain in log likelihood of a picture's cells where places are known, in nats, [L].
 
     Args:
         sums: of `placed_sums` over all anchors, [3, L].
         anchors: their number, [].
     """
     with_places = sums[BOTH].clamp_min(TINY).log() - sums[PLACES].log()
-    return (with_places - sums[LOOKS].clamp_min(TINY).log()).mean() + anchors.log()
-
-
-def _centres(cells: int, device: torch.device) -> Tensor:
-    return (torch.arange(cells, device=device) + 0.5) / cells
+    return with_places - sums[LOOKS].clamp_min(TINY).log() + anchors.log()

@@ -8,9 +8,10 @@ from sccan.errors import InputError
 from sccan.reference.toy_encoder import TOKENS
 from sccan.segmentation.methods import guided_density
 from sccan.segmentation.methods.guided_density import ASIDE, PICTURE, GuidedDensity
+from sccan.segmentation.parts.alignment import aligned_sums
 from sccan.segmentation.parts.cells import cell_masks
 from sccan.segmentation.parts.kept_sums import KeptSums
-from sccan.segmentation.parts.places import cell_places, placed_sums
+from sccan.segmentation.parts.places import own_lattice, placed_sums
 from sccan.segmentation.parts.views import map_name
 from tests.segmentation.methods.episodes import one_query
 from tests.segmentation.methods.scenes import CHANNELS, scenes, toy_encoder
@@ -87,26 +88,35 @@ def test_shots_that_show_nothing_and_pictures_that_show_nothing_else() -> None:
 def test_kept_sums_change_nothing_and_a_further_example_is_compared_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     method, plain, episode = _method(), _method(), scenes(shots=4, seeds=(0,))
     support, query = method.encode_episode(episode)
-    compared = []
+    compared, aligned = [], []
 
     def counted(*args: object, **settings: object) -> torch.Tensor:
         compared.append(1)
         return placed_sums(*args, **settings)  # type: ignore[arg-type]
 
+    def counted_too(*args: object, **settings: object) -> torch.Tensor:
+        aligned.append(1)
+        return aligned_sums(*args, **settings)  # type: ignore[arg-type]
+
     monkeypatch.setattr(guided_density, "placed_sums", counted)
+    monkeypatch.setattr(guided_density, "aligned_sums", counted_too)
     method.kept = KeptSums(1 << 20)
     for shots, pairs in ((2, 2 + 2 * 2), (3, 4 + 2), (3, 0), (4, 6 + 2)):
         some = Features({name: maps[:, :shots] for name, maps in support.maps.items()}, support.image_size)
         labels = episode.support_labels[:, :shots]
         compared.clear()
+        known = len(aligned)
         found = method.predict(query, method.condition(some, labels))
+        assert (len(aligned) == known) == (pairs == 0)
         assert len(compared) == 2 * pairs, "foreground and background"
+        made = len(aligned)
         assert torch.equal(found, plain.predict(query, plain.condition(some, labels)))
-    assert len(method.kept) == 20
+        del aligned[made:]  # of the one that keeps nothing
+    assert len(method.kept) == 20 + len(aligned)
     changed = episode.support_labels.clone()
     changed[0, 1, :40] = 0
     method.predict(query, method.condition(support, changed))
-    assert len(method.kept) == 20 + 3 + 2, "the others have to be compared with what was changed"
+    assert len(method.kept) == 20 + 3 + 2 + len(aligned), "the others have to be compared with what was changed"
 
 
 def test_there_is_nothing_to_train_and_numbers_are_positive() -> None:
@@ -139,7 +149,7 @@ def test_a_second_look_half_a_cell_aside_shows_what_lies_between_cells() -> None
     assert float(torch.cdist(spread, spread).fill_diagonal_(1).min()) > 0.06, "on a chessboard, none beside another"
     cells_aside = state.anchors.foreground.cells[int(plain.sum()) :]
     torch.testing.assert_close(cells_aside, method.cells.unit(method.encode(moved).view(1, 1))[0, 0][aside])
-    offset = state.anchors.foreground.places[int(plain.sum()) :] - cell_places(GRID, spread.device)[aside]
+    offset = state.anchors.foreground.places[int(plain.sum()) :] - own_lattice(GRID, spread.device).places[aside]
     torch.testing.assert_close(offset, torch.tensor([-8 / 128, -8 / 160]).expand_as(offset))
 
 
@@ -192,6 +202,25 @@ def test_of_two_that_look_the_same_the_one_at_the_marked_place_is_found_where_pi
     assert (found[0.0][0][LEFT] - found[0.0][0][RIGHT]).abs().max() < 0.1
     assert found[0.15][0][LEFT].min() > 0 > found[0.15][0][RIGHT].max()
     assert torch.equal(found[0.15][1], found[0.0][1]), "a picture taken otherwise does not ask for places"
+
+
+def test_in_a_picture_taken_from_beside_it_is_found_where_it_belongs() -> None:
+    """The other of two that look the same comes to lie where the marked one was."""
+    twins = _scenery()
+    twins[:, *RIGHT] = twins[:, *LEFT]
+    beside = _scenery(1)
+    beside[..., :8] = twins[..., 2:]
+    found = {}
+    for aligns in (False, True):
+        method = _method(shift=0, radii=(0,))
+        method.aligns = aligns
+        found[aligns] = method.predict(_drawn([beside]), method.condition(_drawn([twins]), _labels([LEFT])))
+    one, other = (
+        {aligns: maps[0, 0, 1, 8::16, 8::16][LEFT[0], columns] for aligns, maps in found.items()}
+        for columns in (slice(2), slice(4, 7))
+    )
+    assert one[True].min() > 0 > other[True].max()
+    assert (one[True] > one[False]).all()
 
 
 def test_examples_left_out_tell_whether_places_may_count() -> None:

@@ -8,7 +8,7 @@ import torch
 from sccan.segmentation.parts import anchors
 from sccan.segmentation.parts.anchors import anchors_of, log_odds
 from sccan.segmentation.parts.cells import CellMasks
-from sccan.segmentation.parts.places import cell_places
+from sccan.segmentation.parts.places import own_lattice
 
 GRID = (4, 5)
 
@@ -23,7 +23,7 @@ def _examples(shots: int) -> tuple[torch.Tensor, CellMasks]:
 
 def test_anchors_are_the_cells_of_the_masks_example_by_example() -> None:
     cells, masks = _examples(3)
-    places = cell_places(GRID, cells.device)
+    places = own_lattice(GRID, cells.device).places
     found = anchors_of(cells, masks, places, 0.25, ["a", "b", "c"])
     assert found.log_odds == 0.25
     for group, mask in zip((found.foreground, found.background), masks, strict=True):
@@ -45,7 +45,7 @@ def test_odds_are_those_of_the_examples_that_show_it() -> None:
 @pytest.mark.parametrize("most", [3, 10, 11, 1000])
 def test_of_many_every_second_fourth_or_eighth_is_kept(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cells, masks = _examples(3)
-    places = cell_places(GRID, cells.device)
+    places = own_lattice(GRID, cells.device).places
     whole = anchors_of(cells, masks, places, 0.25, "abc")
     monkeypatch.setattr(anchors, "MOST_ANCHORS", most)
     thinned = anchors_of(cells, masks, places, 0.25, "abc")

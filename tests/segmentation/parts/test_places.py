@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from sccan.segmentation.parts import density
-from sccan.segmentation.parts.places import ANYWHERE, cell_places, gain_of_places, placed_sums
+from sccan.segmentation.parts.places import ANYWHERE, Lattice, gains_of_places, own_lattice, placed_sums
 
-GRID = (5, 8)
+LATTICE = own_lattice((5, 8), torch.device("cpu"))
 SIGMA, REACH = 0.1, 0.15
 
 
@@ -18,22 +18,22 @@ def _cells(seed: int, count: int = 40) -> torch.Tensor:
 
 
 def _near(places: torch.Tensor) -> torch.Tensor:
-    between = torch.cdist(cell_places(GRID, places.device), places)
+    between = torch.cdist(LATTICE.places, places)
     return (-between.square() / (2 * REACH**2)).exp() + ANYWHERE
 
 
 def _gain(cells: torch.Tensor, example: torch.Tensor, reach: float = REACH) -> float:
-    places = cell_places(GRID, cells.device)
+    places = LATTICE.places
     parts = [
-        placed_sums(cells, GRID, example[some], places[some], sigma=SIGMA, reach=reach)
+        placed_sums(cells, LATTICE, example[some], places[some], sigma=SIGMA, reach=reach)
         for some in (slice(0, 9), slice(9, None))
     ]
-    return gain_of_places(parts[0] + parts[1], torch.tensor(len(example))).item()
+    return gains_of_places(parts[0] + parts[1], torch.tensor(len(example))).mean().item()
 
 
 def test_places_are_the_centres_of_cells() -> None:
-    places = cell_places(GRID, torch.device("cpu"))
-    assert places.shape == (40, 2)
+    places = LATTICE.places
+    assert (places.shape, LATTICE.grid) == ((40, 2), (5, 8))
     assert places[0].tolist() == pytest.approx([0.1, 1 / 16])
     assert places[11].tolist() == pytest.approx([0.3, 7 / 16])
 
@@ -44,14 +44,23 @@ def test_sums_are_those_of_the_formula(at_once: int, monkeypatch: pytest.MonkeyP
     cells, anchors, places = _cells(0), _cells(1, 13), torch.rand(13, 2, generator=torch.Generator().manual_seed(2))
     looks = ((cells @ anchors.T - 1) / SIGMA).exp()
     near = _near(places)
-    found = placed_sums(cells, GRID, anchors, places, sigma=SIGMA, reach=REACH)
+    found = placed_sums(cells, LATTICE, anchors, places, sigma=SIGMA, reach=REACH)
+    torch.testing.assert_close(found, torch.stack([looks, looks * near, near]).sum(2), rtol=1e-4, atol=1e-7)
+
+
+def test_cells_may_lie_elsewhere_and_far_away_may_count_less() -> None:
+    cells, anchors, places = _cells(0), _cells(1, 13), torch.rand(13, 2, generator=torch.Generator().manual_seed(2))
+    moved = Lattice(0.9 * LATTICE.heights + 0.1, 1.2 * LATTICE.widths - 0.2)
+    near = (-torch.cdist(moved.places, places).square() / (2 * REACH**2)).exp() + 0.01
+    looks = ((cells @ anchors.T - 1) / SIGMA).exp()
+    found = placed_sums(cells, moved, anchors, places, sigma=SIGMA, reach=REACH, anywhere=0.01)
     torch.testing.assert_close(found, torch.stack([looks, looks * near, near]).sum(2), rtol=1e-4, atol=1e-7)
 
 
 def test_the_gain_is_the_mean_difference_of_log_likelihoods() -> None:
     cells, example = _cells(3), _cells(4)
     looks = ((cells @ example.T - 1) / SIGMA).exp()
-    near = _near(cell_places(GRID, cells.device))
+    near = _near(LATTICE.places)
     wanted = ((looks * near).sum(1) / near.sum(1)).log() - looks.mean(1).log()
     assert _gain(cells, example) == pytest.approx(wanted.mean().item(), abs=1e-4)
 
