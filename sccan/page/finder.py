@@ -24,10 +24,9 @@ import torch
 
 from sccan.engine.modes import evaluation_mode
 from sccan.episodes.episode import Features
-from sccan.episodes.index import IGNORE
 from sccan.errors import InputError
 from sccan.faults import is_lost_device, is_want_of_memory
-from sccan.page.classes import ClassEntry
+from sccan.page.examples import conditioned, numbered, shown_classes
 from sccan.page.found import Facts, Kept, coded, decoded, read_facts, read_kept, write_kept
 from sccan.page.kept_features import KeptFeatures
 from sccan.page.memory import FreeMemory, keep_sums
@@ -245,14 +244,9 @@ class Finder:
             self._sums.begin_search()
         versions, marked = self._versions(), self.store.marked()
         shots = self._examples(marked)
-        if not (shown := self._shown_in(shots.values())):
+        if not (shown := shown_classes(shots.values(), self.store.classes.active)):
             raise InputError("no class that is there is marked anywhere; mark the object in one picture first")
-        states = []
-        for entry in shown:
-            own = _numbered([shot for shot in shots.values() if (shot.label == entry.number).any()], [entry])
-            absent = [key for key, mark in marked.items() if mark.status == "absent" and mark.newest >= entry.number]
-            empty = [shots[key].features for key in absent if key in shots]
-            states += self.task.condition_on(own, [entry.name], absent=empty)
+        states = conditioned(self.task, shots, marked, shown)
         self._round += 1
         self._checked = False
         self._search = Search(self._round, tuple(entry.number for entry in shown), tuple(states), versions)
@@ -265,23 +259,18 @@ class Finder:
             (key for key, mark in marked.items() if mark.status != "absent"), key=lambda key: marked[key].time
         )
         shots = [shot for shot in self._examples(keys[-MOST:]).values() if shot.label.any()]
-        if shown := self._shown_in(shots):
-            numbered = _numbered(shots, shown)
+        if shown := shown_classes(shots, self.store.classes.active):
+            own = numbered(shots, shown)
             pictures = {photo.name: key for key, photo in self.store.gallery.photos.items()}
             images = [read_photo(self.store.gallery.read_path(pictures[shot.name])) for shot in shots]
             names = [entry.name for entry in shown]
-            self.checks = check_examples(self.task, list(zip(numbered, images, strict=True)), names, self._go_on)
+            self.checks = check_examples(self.task, list(zip(own, images, strict=True)), names, self._go_on)
             self.tell("quality", {})
 
     def _go_on(self) -> None:
         if self._is_wanted or self._stopped:
             self._checked = False
             raise Superseded
-
-    def _shown_in(self, shots: Iterable[EncodedShot]) -> list[ClassEntry]:
-        """The classes that some example shows."""
-        there = {value for shot in shots for value in np.unique(shot.label).tolist()}
-        return [entry for entry in self.store.classes.active if entry.number in there]
 
     def _examples(self, keys: Iterable[str]) -> dict[str, EncodedShot]:
         """What a person has marked, with its features; what cannot be read is left out, and told."""
@@ -398,12 +387,3 @@ class Finder:
     def _path(self, key: str) -> Path:
         name = self.store.gallery.photos[key].name
         return require_inside(self.store.gallery.root, self.store.root / FOUND / f"{name}.png")
-
-
-def _numbered(shots: Sequence[EncodedShot], classes: Sequence[ClassEntry]) -> list[EncodedShot]:
-    """The shots with labels 1, 2, ... for the classes, in their order."""
-    table = np.zeros(256, np.uint8)
-    table[IGNORE] = IGNORE
-    for number, entry in enumerate(classes, 1):
-        table[entry.number] = number
-    return [EncodedShot(shot.name, shot.features, table[shot.label]) for shot in shots]
