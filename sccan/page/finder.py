@@ -13,8 +13,8 @@ import functools
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from sccan.page.kept_features import KeptFeatures
 from sccan.page.memory import FreeMemory, keep_sums
 from sccan.page.places import require_inside
 from sccan.page.quality import MOST, ExampleCheck, check_examples
-from sccan.page.store import Store
+from sccan.page.store import Mark, Store
 from sccan.pictures.decoding import image_size
 from sccan.pictures.photos import read_photo
 from sccan.predict.segmenter import Segmenter
@@ -243,13 +243,20 @@ class Finder:
         if self._sums is not None:
             self._sums.begin_search()
         versions, marked = self._versions(), self.store.marked()
+        ahead = self._looked_at_next(marked)
         shots = self._examples(marked)
         if not (shown := shown_classes(shots.values(), self.store.classes.active)):
             raise InputError("no class that is there is marked anywhere; mark the object in one picture first")
         states = conditioned(self.task, shots, marked, shown)
+        wait(ahead)  # what became of it is asked for when the picture is looked at
         self._round += 1
         self._checked = False
         self._search = Search(self._round, tuple(entry.number for entry in shown), tuple(states), versions)
+
+    def _looked_at_next(self, marked: Mapping[str, Mark]) -> list[Future[Features | None]]:
+        """The features of the open picture, computed beside those of the examples where there is room for both."""
+        is_next = self.lanes > 1 and self._open in self.store.gallery.photos and self._open not in marked
+        return [self._lanes.submit(self._features, self._open)] if is_next else []
 
     def _check(self) -> None:
         """Looks for the latest examples in one another."""

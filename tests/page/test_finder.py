@@ -281,6 +281,31 @@ def test_pictures_that_do_not_fit_together_are_looked_at_alone(
     assert any("one at a time" in content.get("text", "") for kind, content in events.told if kind == "message")
 
 
+def test_the_open_picture_is_computed_beside_the_examples(store: Store, segmenter: Segmenter, events: Events) -> None:
+    number, threads = store.classes.add("disc").number, torch.get_num_threads()
+    store.put(A, drawn(value=number), "drawn", base=0)
+    together = threading.Barrier(2)
+
+    def meet(module: nn.Module, given: Any) -> None:
+        together.wait(timeout=30)
+
+    hook = segmenter.task.method.get_submodule("backbone").register_forward_pre_hook(meet)
+    torch.set_num_threads(2)
+    finder = Finder(store, segmenter, events)
+    try:
+        finder.look_at(D)
+        finder._begin()
+        assert finder.features.has(D)
+        hook.remove()
+        finder._look(D)
+        assert events.found() == [D]
+    finally:
+        hook.remove()
+        finder.start()
+        finder.stop()
+        torch.set_num_threads(threads)
+
+
 def test_a_device_that_is_gone_is_told_and_ends_the_search(store: Store, segmenter: Segmenter, events: Events) -> None:
     def gone(module: nn.Module, given: Any) -> None:
         raise RuntimeError("CUDA error: unspecified launch failure")
