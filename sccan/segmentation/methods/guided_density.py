@@ -305,7 +305,7 @@ class GuidedDensity(TrainingFreeMethod):
         compare = functools.partial(placed_sums, cells, lattice, sigma=self.sigma, reach=self.reach)
         wide = moved = self._kept(picture.name, name, lambda: torch.stack([compare(*group) for group in example]))
         if aligned:
-            count = wide.new_tensor(sum(len(own) for own, _ in example))
+            count = wide.new_full((), sum(len(own) for own, _ in example))
             if gains_of_places(wide.sum(0), count).mean() >= LEAST_GAIN:
                 align = functools.partial(aligned_sums, wide, cells, lattice, sigma=self.sigma, reach=self.reach)
                 moved = self._kept(picture.name, f"{name} aligned", lambda: align(example))

@@ -47,7 +47,7 @@ def aligned_sums(
     narrowest = reach * NARROWER**TURNS
     compare = functools.partial(placed_sums, cells, moved, sigma=sigma, reach=narrowest, anywhere=SELDOM)
     narrow = torch.stack([compare(*group) for group in example])
-    count = cells.new_tensor(sum(len(anchors) for anchors, _ in example))
+    count = cells.new_full((), sum(len(anchors) for anchors, _ in example))
     return narrow if _lesser_gain(narrow, count) > _lesser_gain(wide, count) else wide
 
 
