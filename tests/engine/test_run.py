@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,7 @@ def test_events_after_the_resumed_step_are_hidden(tmp_path: Path) -> None:
         run.start_events(0)
         for step in (1, 2, 3):
             run.scalars(step, {"loss/total": float(step)})
+    time.sleep(1.01 - time.time() % 1)  # files are read in the order of the seconds they were begun in
     with opened(tmp_path, resume=True) as run:
         run.start_events(1)
         run.scalars(2, {"loss/total": 20.0})
