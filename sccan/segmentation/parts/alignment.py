@@ -55,25 +55,28 @@ def _aligned(cells: Tensor, lattice: Lattice, example: Marked, sigma: float, rea
     """Where the cells lie in the example."""
     anchors, places = (torch.cat(both) for both in zip(*example, strict=True))
     few = cells.unflatten(0, lattice.grid)[::EVERY, ::EVERY].flatten(0, 1)
+    looks = torch.cat([values.clone() for _, values in kernel_blocks(few, anchors, sigma)], 1)
     moved = lattice
     for turn in range(TURNS):
         at = Lattice(*(side[::EVERY] for side in moved))
-        mass, expected = _expected(few, at, anchors, places, sigma, reach * NARROWER**turn)
+        mass, expected = _expected(looks, at, places, reach * NARROWER**turn)
         lines = (_line(side, expected[axis], mass) for axis, side in enumerate(at.places.T))
         moved = Lattice(*(scale * side + shift for side, (scale, shift) in zip(moved, lines, strict=True)))
     return moved
 
 
-def _expected(
-    cells: Tensor, lattice: Lattice, anchors: Tensor, places: Tensor, sigma: float, reach: float
-) -> tuple[Tensor, Tensor]:
-    """Kernel values of every cell's anchors together [L], and height and width of these, weighted by them, [2, L]."""
+def _expected(looks: Tensor, lattice: Lattice, places: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+    """Kernel values of every cell's anchors together [L], and height and width of these, weighted by them, [2, L].
+
+    Args:
+        looks: kernel values of looks, of all cells with all anchors, [L, A].
+        lattice: where the cells lie.
+        places: of the anchors, [A, 2].
+        reach: width of the kernel of places.
+    """
     rows, columns = axis_kernels(lattice, places, reach)
     weighted = torch.stack([rows, rows * places[:, 0], rows * places[:, 1]], -1)
-    sums = cells.new_zeros(*lattice.grid, 3)
-    for some, values in kernel_blocks(cells, anchors, sigma):
-        sums += values.view(*lattice.grid, -1).mul_(columns[:, some]) @ weighted[:, some]
-    mass, *moments = sums.flatten(0, 1).T
+    mass, *moments = ((looks.view(*lattice.grid, -1) * columns) @ weighted).flatten(0, 1).T
     return mass, torch.stack(moments) / mass.clamp_min(TINY)
 
 
