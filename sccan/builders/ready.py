@@ -90,12 +90,12 @@ HUB = (
 """DINOv2 at the side it was trained at; DINOv3 at half the side that INSID3 and FROST were published with, the large
 one at that side itself."""
 METHODS = ("guided_density", "insid3", "frost")
-MEASURED = {"guided_density": "docs/results.md"}
-"""Where numbers of a method on packaged weights stand."""
+MEASURED = "docs/results.md"
+"""Where numbers of the methods on packaged weights stand."""
 READY = {
     ready.name: ready
     for ready in (
-        *(ReadyModel(method, eyes, MEASURED.get(method, "")) for eyes in PACKAGED for method in METHODS),
+        *(ReadyModel(method, eyes, MEASURED) for eyes in PACKAGED for method in METHODS),
         *(ReadyModel(method, eyes) for method in METHODS for eyes in HUB),
     )
 }
