@@ -255,7 +255,8 @@ class Finder:
 
     def _looked_at_next(self, marked: Mapping[str, Mark]) -> list[Future[Features | None]]:
         """The features of the open picture, computed beside those of the examples where there is room for both."""
-        is_next = self.lanes > 1 and self._open in self.store.gallery.photos and self._open not in marked
+        is_next = self._open in self.store.gallery.photos and self._open not in marked
+        is_next = is_next and self._open not in self.problems and self.lanes > 1
         return [self._lanes.submit(self._features, self._open)] if is_next else []
 
     def _check(self) -> None:

@@ -11,7 +11,8 @@ from sccan.segmentation.methods.guided_density import GuidedDensity
 from sccan.segmentation.parts.kept_sums import KeptSums
 
 KEPT_SUMS = 192 << 20
-"""Bytes of what pictures were compared with: some 8000 pairs of a picture and an example."""
+"""Bytes of what pictures were compared with: some 8000 pairs of a picture and an example, half as many where these
+are aligned."""
 GIVEN_BACK_EVERY = 3.0
 """Seconds after which free memory is given back to the system."""
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
