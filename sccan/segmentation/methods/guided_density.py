@@ -3,9 +3,9 @@
 Nothing is trained. The ratio is FROST's (Park, 2026, arXiv 2606.31136) with a narrow kernel and half of the
 foreground's odds, without its whitening, candidates and smoothing; the way to pixels is the guided filter of He, Sun
 and Tang. What no setting can know is read off the examples: how wide the filter's windows may be, where to
-cut, and whether pictures are taken alike, so that places tell (`parts/places.py`), once
-the picture is laid over the example (`parts/alignment.py`). Where a grid of cells begins says
-nothing of a picture, so examples are seen twice, the second time half a cell aside.
+cut, and whether pictures are taken alike, so that places tell (`parts/places.py`), once a picture is laid over the
+example (`parts/alignment.py`). Where a grid of cells begins says nothing of a picture, so examples are seen twice, the
+second time half a cell aside.
 
 Letters: B episodes, K examples, Q queries, A anchors, C channels, H W picture size, h w grid, L = h * w cells, T cuts.
 """
@@ -113,7 +113,8 @@ class GuidedDensity(TrainingFreeMethod):
 
     Where a picture's cells are foretold by their places in the examples, an anchor counts the more the nearer it lies.
     With several examples each is left out in turn, and window and cut are those with which the others find it best, as
-    is whether places may count, and whether examples are aligned first; a single one says how thick its object is, and the cut stays at equal evidence.
+    is whether places may count, and whether examples are aligned first; a single one says how thick its object is, and
+    the cut stays at equal evidence.
 
     Attributes:
         kept: sums that are kept for later searches of the same pictures; None: nothing is.
