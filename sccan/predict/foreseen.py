@@ -14,7 +14,7 @@ from sccan.files.tally import Tally
 from sccan.pictures.photos import AHEAD, Photo
 from sccan.predict.segmenter import Segmenter
 from sccan.predict.supports import Supports
-from sccan.segmentation.finding.segmenting import MAPS_KEPT
+from sccan.segmentation.finding.class_maps import MAPS_KEPT
 
 ALL_OVER = 0.98
 """Share of a picture from which on it is called marked all over."""

@@ -38,8 +38,8 @@ from sccan.report.label_overlay import label_overlay
 from sccan.report.pictures import encode, resize_image, resize_mask
 from sccan.report.sheets import fitted_size
 from sccan.segmentation.data.labels.palette import indexed_png
+from sccan.segmentation.finding.class_maps import ClassMaps
 from sccan.segmentation.finding.segmenting import (
-    ClassMaps,
     ClassState,
     Found,
     Region,

@@ -8,7 +8,7 @@ input, h w picture size.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -27,13 +27,12 @@ from sccan.segmentation.data.labels.masks import class_mask
 from sccan.segmentation.data.transforms.published import FixedTransform
 from sccan.segmentation.evaluation.shot_vote import VotingMethod
 from sccan.segmentation.finding.absence import ClassLikeness, class_likeness, foreground_sums
+from sccan.segmentation.finding.class_maps import ClassMaps
 from sccan.segmentation.finding.tiles import Tile, tiles
 from sccan.segmentation.methods.bam import BAM
 
 WINS = 0.5
 """Probability above which a class wins over the background."""
-MAPS_KEPT = 256 << 20
-"""Bytes of the maps of one picture that are kept; larger ones are made class by class."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class EncodedShot:
 
     Attributes:
         name: what it is called in messages.
-        features: of `Segmenting.encode`, with a leading dimension of one.
+        features: of `Segmenting.as_example`, with a leading dimension of one.
         label: as that of `Shot`.
     """
 
@@ -95,57 +94,6 @@ class Answer:
 
     margins: Tensor
     sums: Tensor
-
-
-class ClassMaps:
-    """Probability of every class at every pixel, as an array float32 [N, h, w]: its maps are made when they are asked
-    for.
-
-
-    Many classes on a large picture are gigabytes; then no two maps are in memory at once. Few are made together and
-    kept.
-
-    Attributes:
-        shape: N, h, w.
-        dtype: of the maps.
-    """
-
-    def __init__(self, task: Segmenting, pieces: Sequence[tuple[Tile, Tensor]], size: tuple[int, int]) -> None:
-        """
-        Args:
-            task: makes the maps.
-            pieces: the tiles of the picture, and the margins of the answer for each.
-            size: h, w.
-        """
-        self._task, self._pieces = task, pieces
-        self.shape = (pieces[0][1].shape[0], *size)
-        self.dtype = np.dtype(np.float32)
-        self._kept: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, number: int) -> np.ndarray:
-        if 4 * int(np.prod(self.shape)) > MAPS_KEPT:
-            return self._made(slice(number, number + 1))[0]
-        return np.asarray(self)[number]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[number] for number in range(len(self)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self._kept is None:
-            self._kept = self._made(slice(None))
-        return self._kept.astype(dtype or self.dtype, copy=bool(copy))
-
-    def _made(self, classes: slice) -> np.ndarray:
-        height, width = self.shape[1:]
-        if len(self._pieces) == 1:
-            return self._task.at_size(self._pieces[0][1][classes], (height, width))
-        maps = np.zeros((len(range(*classes.indices(len(self)))), height, width), np.float32)
-        for tile, margins in self._pieces:
-            tile.add(self._task.at_size(margins[classes], (len(tile.rows.weights), len(tile.columns.weights))), maps)
-        return maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,7 +220,7 @@ class Segmenting:
                 pieces[place].append((tile, answer.margins))
                 sums[place].append(answer.sums)
         totals = [torch.stack(own).sum(0) for own in sums]  # [N, C] each
-        maps = [ClassMaps(self, own, _size(image)) for own, image in zip(pieces, images, strict=True)]
+        maps = [ClassMaps(self.at_size, own, _size(image)) for own, image in zip(pieces, images, strict=True)]
         return [Found(own, self.absent(total, states)) for own, total in zip(maps, totals, strict=True)]
 
     def _conditioned(self, features: Sequence[Features], masks: np.ndarray, absent: Sequence[Features]) -> ClassState:
